@@ -1,0 +1,1 @@
+"""The only code that knows Redis and rq's data format."""

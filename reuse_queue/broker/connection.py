@@ -1,0 +1,303 @@
+"""The way to Redis: steps written once, run by a blocking or an asynchronous client.
+
+A *step* is a generator that yields requests and is sent their replies; its return value is the
+step's result. It says what to ask; `Connection.run` and `Connection.arun` do the asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import redis
+import redis.asyncio
+from redis.exceptions import NoScriptError, RedisError
+
+from reuse_queue.broker.keys import Keys
+from reuse_queue.broker.scripts import script
+from reuse_queue.errors import InvalidSettings, RedisUnavailable
+from reuse_queue.settings import Settings
+
+T = TypeVar("T")
+Value: TypeAlias = "str | bytes | int | float"
+
+# What is worth another try: the server was not there, or is not ready yet.
+_PASSING = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.BusyLoadingError,
+    redis.ReadOnlyError,
+    OSError,
+)
+# A reply that takes longer than this is not coming: the connection is half-open.
+_REPLY_TIMEOUT_S = 15.0
+MAX_BLOCK_S = 5.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One plain command, or a call of one of our scripts."""
+
+    args: tuple[Value, ...]
+    script: str | None = None
+    keys: tuple[str, ...] = ()
+    blocks_s: float = 0.0
+    """How long the server may hold the reply back on purpose."""
+
+    def words(self, *, whole: bool = False) -> tuple[Value, ...]:
+        """Return the command's words; a script goes by its digest unless `whole`."""
+        if self.script is None:
+            return self.args
+        wanted = script(self.script)
+        verb = ("EVAL", wanted.text) if whole else ("EVALSHA", wanted.sha)
+        return (*verb, len(self.keys), *self.keys, *self.args)
+
+
+Request: TypeAlias = "Command | Sequence[Command]"
+Step: TypeAlias = Generator[Request, Any, T]
+
+
+def call(name: str, keys: Sequence[str], *args: Value) -> Command:
+    """Return the call of lua/<name>.lua."""
+    return Command(args, name, tuple(keys))
+
+
+def command(*args: Value, blocks_s: float = 0.0) -> Command:
+    """Return a plain command; `blocks_s` is how long it may block (at most MAX_BLOCK_S)."""
+    return Command(args, blocks_s=blocks_s)
+
+
+class Connection:
+    """One Redis, reached by a blocking and an asynchronous pool; replies are bytes.
+
+    Pools are made when first used, and anew in a forked child. `patience` is how long `run` and
+    `arun` keep trying a step when Redis cannot be reached; zero means once. A step may so run
+    more than once: every step that is given patience must bear a repeat.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.keys = Keys(settings.key_prefix)
+        self._pid = os.getpid()
+        self._sync: redis.Redis | None = None
+        self._async: redis.asyncio.Redis | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        _check_url(settings.redis_url)
+
+    def __str__(self) -> str:
+        """Return the URL without its password."""
+        return shown_url(self.settings.redis_url)
+
+    # -- running steps ----------------------------------------------------------------------
+
+    def run(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:
+        """Run a step with the blocking client and return its result.
+
+        Raises:
+            RedisUnavailable: Redis could not be reached within `patience`.
+        """
+        gives_up = time.monotonic() + patience.total_seconds()
+        reply: Any = None
+        with self._errors():
+            while True:
+                try:
+                    request = make.send(reply)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
+                for wait in _waits(gives_up):
+                    try:
+                        reply = self._ask(request)
+                        break
+                    except _PASSING:
+                        if wait is None:
+                            raise
+                        time.sleep(wait)
+
+    async def arun(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:
+        """Run a step with the asynchronous client and return its result.
+
+        Raises:
+            RedisUnavailable: Redis could not be reached within `patience`.
+        """
+        gives_up = time.monotonic() + patience.total_seconds()
+        reply: Any = None
+        with self._errors():
+            while True:
+                try:
+                    request = make.send(reply)
+                except StopIteration as stop:
+                    return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
+                for wait in _waits(gives_up):
+                    try:
+                        reply = await self._aask(request)
+                        break
+                    except _PASSING:
+                        if wait is None:
+                            raise
+                        await asyncio.sleep(wait)
+
+    @contextlib.asynccontextmanager
+    async def listen(self, *channels: str) -> AsyncIterator[redis.asyncio.client.PubSub]:
+        """Yield a subscription to `channels` on a connection of its own.
+
+        Raises:
+            RedisUnavailable: Redis could not be reached, or went away meanwhile.
+        """
+        pubsub = self._aclient().pubsub(ignore_subscribe_messages=True)
+        try:
+            with self._errors():
+                await pubsub.subscribe(*channels)
+                yield pubsub
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        """Close the blocking pool."""
+        client, self._sync = self._sync, None
+        if client is not None:
+            client.close()
+
+    async def aclose(self) -> None:
+        """Close both pools."""
+        client, self._async = self._async, None
+        if client is not None:
+            await client.aclose()
+        self.close()
+
+    # ---------------------------------------------------------------------------------------
+
+    def _ask(self, request: Request) -> Any:
+        client = self._client()
+        if isinstance(request, Command):
+            try:
+                return _execute(client, request.words())
+            except NoScriptError:
+                return _execute(client, request.words(whole=True))
+        replies = self._pipe(client, [each.words() for each in request])
+        missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        again = self._pipe(client, [request[i].words(whole=True) for i in missed])
+        return _merged(replies, missed, again)
+
+    async def _aask(self, request: Request) -> Any:
+        client = self._aclient()
+        if isinstance(request, Command):
+            async with asyncio.timeout(_REPLY_TIMEOUT_S + request.blocks_s):
+                try:
+                    return await _execute(client, request.words())
+                except NoScriptError:
+                    return await _execute(client, request.words(whole=True))
+        async with asyncio.timeout(_REPLY_TIMEOUT_S):
+            return await self._abatch(client, request)
+
+    async def _abatch(self, client: redis.asyncio.Redis, request: Sequence[Command]) -> list[Any]:
+        replies = await self._apipe(client, [each.words() for each in request])
+        missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        again = await self._apipe(client, [request[i].words(whole=True) for i in missed])
+        return _merged(replies, missed, again)
+
+    @staticmethod
+    def _pipe(client: redis.Redis, commands: list[tuple[Value, ...]]) -> list[Any]:
+        if not commands:
+            return []
+        with client.pipeline(transaction=False) as pipe:
+            for words in commands:
+                pipe.execute_command(*words)  # type: ignore[no-untyped-call]
+            return pipe.execute(raise_on_error=False)
+
+    @staticmethod
+    async def _apipe(client: redis.asyncio.Redis, commands: list[tuple[Value, ...]]) -> list[Any]:
+        if not commands:
+            return []
+        async with client.pipeline(transaction=False) as pipe:
+            for words in commands:
+                pipe.execute_command(*words)  # type: ignore[no-untyped-call]
+            return await pipe.execute(raise_on_error=False)
+
+    def _client(self) -> redis.Redis:
+        self._forget_if_forked()
+        if self._sync is None:
+            self._sync = redis.Redis.from_url(
+                self.settings.redis_url,
+                socket_timeout=_REPLY_TIMEOUT_S,
+                socket_connect_timeout=5,
+                health_check_interval=0,
+                retry=None,
+            )
+        return self._sync
+
+    def _aclient(self) -> redis.asyncio.Redis:
+        self._forget_if_forked()
+        loop = asyncio.get_running_loop()
+        if self._async is None or self._loop is not loop:
+            # No socket_timeout: on Python 3.11 redis-py's asyncio.wait_for can lose a cancellation.
+            self._async = redis.asyncio.Redis.from_url(
+                self.settings.redis_url,
+                socket_connect_timeout=5,
+                health_check_interval=0,
+                retry=None,
+            )
+            self._loop = loop
+        return self._async
+
+    def _forget_if_forked(self) -> None:
+        if self._pid != os.getpid():
+            # The parent's sockets are the parent's: closing them here would end its sessions.
+            self._pid, self._sync, self._async, self._loop = os.getpid(), None, None, None
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except _PASSING as error:
+            if isinstance(error, redis.AuthenticationError):
+                raise RedisUnavailable(f"Redis at {self} refused the login: {error}") from error
+            raise RedisUnavailable(f"Redis at {self} cannot be reached: {error}") from error
+
+
+def shown_url(url: str) -> str:
+    """Return a URL that is safe to show: its password replaced by three stars."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
+
+
+def _check_url(url: str) -> None:
+    schemes = ("redis", "rediss", "unix")
+    if urlsplit(url).scheme not in schemes:
+        raise InvalidSettings(
+            f"{shown_url(url)!r} is no Redis URL: it must start with redis://, rediss:// or unix://"
+        )
+
+
+def _execute(client: Any, words: tuple[Value, ...]) -> Any:
+    return client.execute_command(*words)
+
+
+def _waits(gives_up: float) -> Iterator[float | None]:
+    """Yield jittered, growing waits until the time is up, then None: the last try."""
+    wait = _FIRST_WAIT_S
+    while (left := gives_up - time.monotonic()) > 0:
+        yield min(left, wait * random.uniform(0.5, 1.0))
+        wait = min(wait * 2, _LONGEST_WAIT_S)
+    yield None
+
+
+def _merged(replies: list[Any], missed: list[int], again: list[Any]) -> list[Any]:
+    for place, reply in zip(missed, again, strict=True):
+        replies[place] = reply
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies

@@ -1,0 +1,46 @@
+"""The Lua scripts: one file, one atomic step; shared parts are included by name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+_INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script as the server gets it."""
+
+    name: str
+    text: str
+    sha: str
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script of lua/<name>.lua with its includes, read once per process."""
+    text = _COMMENT.sub("", _expand(_source(f"{name}.lua"), seen=set()))
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, text, digest)
+
+
+def _source(path: str) -> str:
+    return (resources.files(__package__) / "lua" / path).read_text(encoding="utf-8")
+
+
+def _expand(text: str, seen: set[str]) -> str:
+    """Replace each `-- include NAME` line by lua/lib/NAME.lua, each once, nested ones too."""
+
+    def replacement(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in seen:
+            return ""
+        seen.add(name)
+        return _expand(_source(f"lib/{name}.lua"), seen)
+
+    return _INCLUDE.sub(replacement, text)

@@ -1,0 +1,97 @@
+"""Every error that reuse_queue raises on purpose; a class's docstring is its default message."""
+
+from __future__ import annotations
+
+
+class ReuseQueueError(Exception):
+    """Something went wrong in reuse_queue."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or type(self).__doc__)
+
+
+class InvalidSettings(ReuseQueueError, ValueError):
+    """A setting has a value that cannot be used."""
+
+
+class RedisUnavailable(ReuseQueueError, ConnectionError):
+    """Redis cannot be reached."""
+
+
+class UnsupportedRedis(ReuseQueueError):
+    """This Redis cannot keep a queue safely."""
+
+
+class RedisNotInstalled(ReuseQueueError):
+    """No Redis server is installed here, neither as a wheel nor as a program on PATH."""
+
+
+class UnknownEnvironment(ReuseQueueError, LookupError):
+    """There is no environment of that name."""
+
+
+class UnknownTask(ReuseQueueError, LookupError):
+    """No task of that name is registered on the environment."""
+
+
+class UnknownReplica(ReuseQueueError, LookupError):
+    """There is no replica of that name."""
+
+
+class JobNotFound(ReuseQueueError, LookupError):
+    """There is no job of that id: it never existed, or its record has expired."""
+
+
+class InvalidArguments(ReuseQueueError, TypeError):
+    """The arguments do not fit the task's signature."""
+
+
+class NotSerializable(ReuseQueueError, TypeError):
+    """A value cannot be written by the environment's serializer."""
+
+
+class NotDeserializable(ReuseQueueError, ValueError):
+    """A payload cannot be read by the environment's serializer."""
+
+
+class PayloadTooLarge(ReuseQueueError, ValueError):
+    """A payload is over the size limit."""
+
+
+class WrongJobStatus(ReuseQueueError):
+    """The job is in a status that does not allow this."""
+
+
+class ResultTimeout(ReuseQueueError, TimeoutError):
+    """The job did not end within the given time."""
+
+
+class JobCanceled(ReuseQueueError):
+    """The job was canceled."""
+
+
+class LeaseLost(ReuseQueueError):
+    """The replica no longer owns what it claimed."""
+
+
+class TargetNotLoaded(ReuseQueueError, ImportError):
+    """The application's module cannot be imported or has no such environment."""
+
+
+class TaskFailed(ReuseQueueError):
+    """The task raised an error.
+
+    Attributes:
+        job_id: id of the failed job.
+        traceback: what the replica recorded, as text; its last line names the error.
+    """
+
+    def __init__(self, job_id: str, traceback: str) -> None:
+        self.job_id = job_id
+        self.traceback = traceback
+        last = traceback.strip().rsplit("\n", 1)[-1] or "no reason was recorded"
+        super().__init__(f"job {job_id} failed: {last}\n\n{traceback.strip()}")
+
+    def __reduce__(self) -> tuple[type[TaskFailed], tuple[str, str]]:
+        """Pickle by what it was made from (the default would pass the message)."""
+        return type(self), (self.job_id, self.traceback)

@@ -1,0 +1,176 @@
+"""A job on its way through the queue: what is written, claimed and recorded of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job is; the values are rq's."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    STARTED = "started"
+    FINISHED = "finished"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+    SCHEDULED = "scheduled"
+    CANCELED = "canceled"
+    STOPPED = "stopped"
+    READY_TO_ENQUEUE = "ready_to_enqueue"
+    RATE_LIMITED = "rate_limited"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to the job by itself."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.STOPPED})
+
+
+class Priority(StrEnum):
+    """Which jobs of one environment are claimed first; within one priority, the oldest."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewJob:
+    """A job to be enqueued; its payload is serialized already."""
+
+    id: str
+    data: bytes
+    """rq's `data` field: the serialized (function name, None, args, kwargs), zlib or not."""
+    description: str
+    timeout: timedelta | None = None
+    """Longest run of one attempt; None for no limit."""
+    result_ttl: timedelta | None = timedelta(seconds=500)
+    """How long a result is kept; None for ever, 0 for not at all."""
+    failure_ttl: timedelta | None = timedelta(days=365)
+    retries: int = 0
+    retry_delays: tuple[timedelta, ...] = ()
+    """The wait before each retry, the last one repeating; empty: at once."""
+    priority: Priority = Priority.NORMAL
+    delay: timedelta | None = None
+    """When set, the job becomes due only this long after its enqueue."""
+    redeliver: bool = True
+    """False: at most once; a job lost with its replica fails instead of running again."""
+    meta: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimedJob:
+    """A job that a replica holds, with the lease that proves it."""
+
+    id: str
+    execution: str
+    """The execution id: the fencing token of every later step."""
+    data: bytes
+    timeout: timedelta | None
+    result_ttl: timedelta | None
+    deliveries_lost: int = 0
+    """How often a replica was lost with this job so far."""
+    retries_left: int = 0
+    enqueued_at: datetime | None = None
+
+
+class Verdict(Enum):
+    """How one execution ended."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How one execution ended, ready to be recorded."""
+
+    job_id: str
+    execution: str
+    verdict: Verdict
+    value: bytes | None = None
+    """The serialized return value; None where the task returned None."""
+    error: str = ""
+    """The traceback of a failure, as text."""
+    retry: bool = True
+    """False: this failure is final, whatever retries are left."""
+    result_ttl: timedelta | None = timedelta(seconds=500)
+    took: timedelta = timedelta(0)
+
+
+class Recorded(Enum):
+    """What became of an outcome that was handed in."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    RETRIED = "retried"
+    CANCELED = "canceled"
+    LOST = "lost"
+    """The lease had been lost: nothing was written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A job as Redis has it now, for people and for `result()`."""
+
+    id: str
+    environment: str
+    status: JobStatus
+    task: str = ""
+    """The function's dotted name, or empty where the payload cannot be read."""
+    description: str = ""
+    created_at: datetime | None = None
+    enqueued_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    due_at: datetime | None = None
+    timeout: timedelta | None = None
+    retries_left: int = 0
+    deliveries_lost: int = 0
+    replica: str = ""
+    dependencies: tuple[str, ...] = ()
+    deaths: tuple[str, ...] = ()
+    """One line for each replica that was lost with this job."""
+
+
+class ResultKind(Enum):
+    """What a result record says; the numbers are rq's `Result.Type`."""
+
+    SUCCESSFUL = 1
+    FAILED = 2
+    STOPPED = 3
+    RETRIED = 4
+    MAX_RETRIES_EXCEEDED = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResultRecord:
+    """The newest entry of a job's result stream."""
+
+    kind: ResultKind
+    value: bytes | None = None
+    error: str = ""
+    replica: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What one claim brought, and what the claimer should know for its next."""
+
+    jobs: tuple[ClaimedJob, ...] = ()
+    backlog: int = 0
+    """Jobs still waiting in the queue after this claim."""
+    replicas: int = 1
+    """Replicas of the environment that are ready, the claimer included."""
+    idle: int = 0
+    """How many of those hold no job."""
+    refused: str = ""
+    """Why nothing was given: "draining", "paused", "lost", or empty."""
+    dropped: tuple[str, ...] = field(default=())
+    """Ids taken from the queue that were no runnable jobs (canceled, expired, deleted)."""

@@ -1,0 +1,1 @@
+"""The daemon that turns snapshots into decisions."""

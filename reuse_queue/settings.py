@@ -1,0 +1,97 @@
+"""What an operator sets for one process: read once, passed down, never changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+
+from reuse_queue.errors import InvalidSettings
+
+DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+_PREFIX = re.compile(r"[A-Za-z0-9_.:{}-]+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """The settings of one process; `Settings.from_env()` reads them.
+
+    Durations are timedeltas. Every field has an environment variable: `REUSE_QUEUE_` and the
+    field's name in capitals (durations in seconds: `REUSE_QUEUE_LEASE=30`); `redis_url` also
+    listens to `REDIS_URL`, `key_prefix` to rq's own `RQ_KEY_PREFIX`.
+    """
+
+    redis_url: str = DEFAULT_REDIS_URL
+    key_prefix: str = "rq"
+    host: str = field(default_factory=socket.gethostname)
+    lease: timedelta = timedelta(seconds=30)
+    """How long a replica keeps its jobs without renewing."""
+    heartbeat: timedelta = timedelta(seconds=1)
+    """How often a replica beats; how late it hears of a drain or a cancel, at most."""
+    drain_grace: timedelta = timedelta(seconds=30)
+    """How long a replica that was told to stop lets running jobs go on."""
+    kill_grace: timedelta = timedelta(seconds=2)
+    """How long a job past its timeout, or a canceled one, may take to give way."""
+    start_timeout: timedelta = timedelta(seconds=300)
+    """How long a replica may take from its order to ready, hooks included."""
+    tick: timedelta = timedelta(seconds=0.5)
+    """How often the scaler looks when nothing wakes it."""
+    max_deliveries: int = 3
+    """How often a job may be lost with its replica before it is dead."""
+    max_payload: int = 10 * 1024 * 1024
+    """Bytes that the arguments, or the result, of one job may take."""
+    log_level: str = "info"
+    log_format: str = "console"
+    """`console` or `json`."""
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.key_prefix):
+            raise InvalidSettings(
+                f"key_prefix {self.key_prefix!r} may hold only letters, digits and _ . : {{ }} -"
+            )
+        for name in ("lease", "heartbeat", "tick", "start_timeout"):
+            if getattr(self, name) <= timedelta(0):
+                raise InvalidSettings(f"{name} must be longer than 0 seconds")
+        if self.heartbeat * 2 > self.lease:
+            raise InvalidSettings("lease must be at least twice as long as heartbeat")
+        if self.max_deliveries < 1:
+            raise InvalidSettings("max_deliveries must be at least 1")
+        if self.log_format not in {"console", "json"}:
+            raise InvalidSettings(f"log_format must be console or json, got {self.log_format!r}")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Return the settings that environment variables (or `environ`) give.
+
+        Raises:
+            InvalidSettings: a variable's text cannot be read as its type.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, object] = {}
+        for each in fields(cls):
+            for variable in (f"REUSE_QUEUE_{each.name.upper()}", *_ALIASES.get(each.name, ())):
+                text = environ.get(variable)
+                if text:
+                    values[each.name] = _read(variable, text, _READERS.get(str(each.type), str))
+                    break
+        return cls(**values)  # type: ignore[arg-type]  # names and types come from the fields
+
+
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "redis_url": ("REDIS_URL",),
+    "key_prefix": ("RQ_KEY_PREFIX",),
+}
+_READERS: dict[str, Callable[[str], object]] = {
+    "timedelta": lambda text: timedelta(seconds=float(text)),
+    "int": int,
+}
+
+
+def _read(variable: str, text: str, reader: Callable[[str], object]) -> object:
+    try:
+        return reader(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidSettings(f"{variable}={text!r}: {error}") from error

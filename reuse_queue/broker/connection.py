@@ -239,9 +239,11 @@ class Connection:
         self._forget_if_forked()
         loop = asyncio.get_running_loop()
         if self._async is None or self._loop is not loop:
-            # No socket_timeout: on Python 3.11 redis-py's asyncio.wait_for can lose a cancellation.
+            # No socket_timeout (redis-py's default would be 5 s, just what a wait for a job takes):
+            # `_aask` has a deadline for every reply.
             self._async = redis.asyncio.Redis.from_url(
                 self.settings.redis_url,
+                socket_timeout=None,
                 socket_connect_timeout=5,
                 health_check_interval=0,
                 retry=None,

@@ -26,6 +26,10 @@ class RedisNotInstalled(ReuseQueueError):
     """No Redis server is installed here, neither as a wheel nor as a program on PATH."""
 
 
+class FolderInUse(ReuseQueueError):
+    """Another server uses this data folder."""
+
+
 class UnknownEnvironment(ReuseQueueError, LookupError):
     """There is no environment of that name."""
 

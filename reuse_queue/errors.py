@@ -82,6 +82,14 @@ class TargetNotLoaded(ReuseQueueError, ImportError):
     """The application's module cannot be imported or has no such environment."""
 
 
+class JobLost(ReuseQueueError):
+    """The job was lost with its replica, too often to be tried again."""
+
+
+class JobTimeout(ReuseQueueError, TimeoutError):
+    """The job ran longer than its timeout."""
+
+
 class TaskFailed(ReuseQueueError):
     """The task raised an error.
 

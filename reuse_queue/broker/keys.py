@@ -79,6 +79,10 @@ class Keys:
         """Return the set of all environments' names."""
         return self._shared("environments")
 
+    def own(self, env: str) -> str:
+        """Return what all of one environment's own keys start with."""
+        return self._own(env, "")
+
     def environment(self, env: str) -> str:
         """Return the hash of one environment's record."""
         return self._own(env, "environment")
@@ -102,6 +106,14 @@ class Keys:
     def cancels(self, env: str, name: str) -> str:
         """Return the set of executions that a replica is to cancel."""
         return self._own(env, f"cancels:{name}")
+
+    def held(self, env: str) -> str:
+        """Return the zset of the replicas that claim; score: how many jobs each holds."""
+        return self._own(env, "held")
+
+    def ended(self, env: str) -> str:
+        """Return the zset of replicas that ended lately; score: when, ms of Redis time."""
+        return self._own(env, "ended")
 
     def assigned(self, env: str, host: str) -> str:
         """Return the set of an environment's replicas on one host."""

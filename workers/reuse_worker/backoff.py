@@ -1,0 +1,16 @@
+"""Waits between attempts to reach a Redis that is away."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+_FIRST_S, _LONGEST_S = 0.05, 2.0
+
+
+def waits() -> Iterator[float]:
+    """Yield seconds to wait, doubling up to 2 s, each with jitter; without an end."""
+    wait = _FIRST_S
+    while True:
+        yield wait * random.uniform(0.5, 1.0)
+        wait = min(wait * 2, _LONGEST_S)

@@ -1,0 +1,137 @@
+"""Claimer: keeps the slots of one replica busy."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+
+from reuse_queue.errors import RedisUnavailable
+from reuse_queue.job import Claim
+from reuse_worker.batch import claim_size
+from reuse_worker.heartbeat import Heartbeat
+from reuse_worker.life import Life
+from reuse_worker.link import Link
+from reuse_worker.recorder import Recorder
+from reuse_worker.slots import Slots
+
+log = structlog.get_logger()
+_STALL_S = 0.1
+
+
+class Claimer:
+    """Claims jobs for free slots, and a little ahead where `batch.claim_size` says so.
+
+    While the queue is empty it waits in a blocking move, so that a job starts as soon as it is
+    enqueued.
+    """
+
+    def __init__(
+        self, link: Link, life: Life, heartbeat: Heartbeat, slots: Slots, recorder: Recorder
+    ) -> None:
+        self._link = link
+        self._life = life
+        self._heartbeat = heartbeat
+        self._slots = slots
+        self._recorder = recorder
+        self._seen = Claim()
+        self._empty = False
+        """The last claim found fewer jobs than it asked for."""
+        self._tidied = time.monotonic()
+
+    async def run(self) -> None:
+        """Claim until the replica drains; then give back what has not started.
+
+        On return the replica holds what runs and what is not recorded yet, and nothing else.
+        """
+        self._empty = False
+        while not self._life.draining:
+            try:
+                await self._turn()
+            except RedisUnavailable as error:
+                log.warning("redis away while claiming", error=str(error))
+                await self._heartbeat.renewed()
+                # A claim's reply may be lost: what it brought must not stay here unseen.
+                self._tidied = 0.0
+        self._slots.give_back()
+        await self.tidy()
+
+    async def tidy(self) -> None:
+        """Give back whatever this replica holds without knowing of it, until that is done."""
+        while True:
+            try:
+                given_back = await self._link.release(
+                    known=[*self._slots.held(), *self._recorder.held()]
+                )
+            except RedisUnavailable:
+                await self._heartbeat.renewed()
+            else:
+                self._tidied = time.monotonic()
+                if given_back:
+                    log.info("jobs given back", jobs=given_back)
+                return
+
+    # ---------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        if time.monotonic() - self._tidied > self._link.settings.lease.total_seconds():
+            await self.tidy()
+        count = self._size()
+        if not count:
+            await self._room()
+        elif self._empty:
+            # The wait ends now and then without a job: the claim also looks where it cannot.
+            await self._unless_draining(self._link.wait())
+            self._empty = False
+        else:
+            await self._claim(count)
+
+    def _size(self) -> int:
+        return claim_size(
+            free=self._slots.free,
+            ahead=self._slots.ahead,
+            concurrency=self._slots.concurrency,
+            seen=self._seen,
+            pace=self._slots.pace,
+        )
+
+    async def _room(self) -> None:
+        """Wait for room; give back what waits for a slot too long."""
+        before = self._slots.ended
+        try:
+            async with asyncio.timeout(_STALL_S if self._slots.ahead else None):
+                await self._life.wait_for(
+                    lambda: (
+                        self._size()
+                        or self._life.draining
+                        or (self._slots.ahead and self._slots.ended > before)
+                    )
+                )
+        except TimeoutError:
+            # Other replicas may be idle by now: jobs must not wait here behind a long one.
+            self._slots.pace.stalled(_STALL_S)
+            self._slots.give_back()
+            await self.tidy()
+
+    async def _claim(self, count: int) -> None:
+        seen = self._seen = await self._link.claim(count)
+        self._empty = len(seen.jobs) < count and not seen.refused
+        self._slots.take(seen.jobs)
+        if seen.dropped:
+            log.info("jobs dropped: canceled, expired or deleted", jobs=seen.dropped)
+        if seen.refused:
+            log.debug("claim refused", why=seen.refused)
+            await self._unless_draining(self._refused(seen.refused))
+
+    async def _unless_draining(self, doing: Coroutine[Any, Any, object]) -> None:
+        await self._life.unless(lambda: self._life.draining, doing)
+
+    async def _refused(self, why: str) -> None:
+        if why == "paused":
+            await self.tidy()
+            await asyncio.sleep(self._link.settings.heartbeat.total_seconds())
+        else:
+            await self._heartbeat.renewed()

@@ -1,0 +1,185 @@
+"""One replica from its registration to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from reuse_queue.board import Board
+from reuse_queue.broker.connection import Connection
+from reuse_queue.environment import TaskEnvironment
+from reuse_queue.errors import LeaseLost, RedisUnavailable
+from reuse_queue.facts import ReplicaState
+from reuse_worker.claimer import Claimer
+from reuse_worker.execute import Executor
+from reuse_worker.exit_code import ExitCode
+from reuse_worker.heartbeat import Heartbeat
+from reuse_worker.hooks import Hooks
+from reuse_worker.life import Life
+from reuse_worker.link import Link
+from reuse_worker.recorder import Recorder
+from reuse_worker.slots import Slots
+
+log = structlog.get_logger()
+
+
+class Daemon:
+    """Registers, runs on_start, claims and runs jobs, drains, runs on_stop.
+
+    Made on the loop that it runs on.
+
+    Args:
+        env: the environment with its tasks and hooks.
+        replica: the name under which it was ordered.
+        board: shows the agent what runs.
+        connection: where Redis is.
+        report: gets the traceback of a failing on_start hook.
+    """
+
+    def __init__(
+        self,
+        env: TaskEnvironment,
+        replica: str,
+        board: Board,
+        connection: Connection,
+        report: Callable[[str], object],
+    ) -> None:
+        settings = connection.settings
+        context = contextvars.copy_context()
+        self.life = Life()
+        self._env = env
+        self._settings = settings
+        self._report = report
+        self._link = Link(connection, env.name, replica)
+        self._recorder = Recorder(self._link)
+        self._slots = Slots(
+            Executor(env, replica, settings),
+            board,
+            context,
+            record=self._recorder.add,
+            changed=self.life.notify,
+            broke=self._break,
+        )
+        self._heartbeat = Heartbeat(self._link, self.life, self._slots.cancel)
+        self._claimer = Claimer(self._link, self.life, self._heartbeat, self._slots, self._recorder)
+        self._hooks = Hooks(self._slots.thread, context)
+        self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stuck = False
+
+    def stop(self) -> None:
+        """Drain for good within the drain grace; a second call ends the grace."""
+        log.info("replica told to stop")
+        self.life.stop(self._settings.drain_grace.total_seconds())
+
+    async def run(self) -> ExitCode:
+        """Serve until the replica has drained or been fenced; return why it ended."""
+        code = ExitCode.UNEXPECTED
+        try:
+            code = await self._registered()
+        except* LeaseLost as lost:
+            reason = str(lost.exceptions[0])
+            log.error("replica fenced", reason=reason)  # noqa: TRY400  # the reason says it all
+            code = ExitCode.FENCED
+        finally:
+            await self._slots.stop()
+            self._slots.thread.close()
+        log.info("replica ended", code=int(code))
+        return code
+
+    # ---------------------------------------------------------------------------------------
+
+    async def _registered(self) -> ExitCode:
+        registering = self._link.register(self._settings.start_timeout)
+        if not await self.life.unless(lambda: self.life.stopping, registering):
+            log.info("replica not wanted any more")
+            return ExitCode.ASKED
+        async with asyncio.TaskGroup() as group:
+            parts = [
+                group.create_task(self._heartbeat.run()),
+                group.create_task(self._heartbeat.listen()),
+                group.create_task(self._recorder.run()),
+                group.create_task(self._watch()),
+            ]
+            code = await self._live()
+            for part in parts:
+                part.cancel()
+        return code
+
+    async def _watch(self) -> None:
+        await self._broken
+
+    def _break(self, error: BaseException) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
+
+    async def _live(self) -> ExitCode:
+        problem = await self.life.unless(
+            lambda: self.life.grace_over, self._hooks.start(self._env.hooks.on_start)
+        )
+        if problem is None:
+            log.warning("replica ends before on_start has returned")
+            return ExitCode.ASKED
+        if problem:
+            self._report(problem)
+            return ExitCode.START_FAILED
+        if not self.life.draining:
+            await self._become_ready()
+        while True:
+            await self._claimer.run()
+            if await self._left():
+                await self._run_stop_hooks()
+                return ExitCode.ASKED
+
+    async def _become_ready(self) -> None:
+        if await self._insist(self._link.ready):
+            log.info("replica ready")
+        else:
+            # Drained or ended meanwhile: the answer to the next beat says which.
+            await self._heartbeat.renewed()
+
+    async def _left(self) -> bool:
+        """Finish what runs and leave for good; False: the drain was called off."""
+        life, slots = self.life, self._slots
+        log.info("replica draining", busy=slots.busy)
+        if life.stopping and life.state is not ReplicaState.DRAINING:
+            await self._insist(self._link.drain)
+        await life.wait_for(lambda: not slots.busy or not life.draining or life.grace_over)
+        if not life.draining:
+            log.info("drain called off")
+            return False
+        self._stuck = not await slots.stop()
+        await self._recorder.flushed()
+        await self._claimer.tidy()
+        if await self._insist(self._link.depart):
+            return True
+        await self._heartbeat.renewed()
+        # Stopping: the first reply to `depart` had been lost.
+        return life.state is ReplicaState.STOPPING
+
+    async def _run_stop_hooks(self) -> None:
+        if self._stuck:
+            log.warning("on_stop skipped: a job that ignored its stop still runs")
+            return
+        late = self.life.grace_over
+        hooks = self._hooks.stop(self._env.hooks.on_stop)
+        limit = self._settings.kill_grace.total_seconds() if late else None
+        try:
+            async with asyncio.timeout(limit):
+                problems = await self.life.unless(lambda: self.life.grace_over and not late, hooks)
+        except TimeoutError:
+            problems = None
+        if problems is None:
+            log.warning("on_stop cut short: the grace is over")
+        for problem in problems or ():
+            log.error("on_stop failed", traceback=problem)
+
+    async def _insist(self, ask: Callable[[], Awaitable[bool]]) -> bool:
+        """Ask until Redis answers, or the lease is lost (which ends this from outside)."""
+        while True:
+            try:
+                return await ask()
+            except RedisUnavailable:
+                await self._heartbeat.renewed()

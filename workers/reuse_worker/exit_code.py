@@ -1,0 +1,18 @@
+"""Exit codes of a replica's process."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Why a replica's process ended by itself."""
+
+    ASKED = 0
+    """It drained, or was not wanted any more: nothing is amiss."""
+    UNEXPECTED = 1
+    """An error in the replica itself, or no Redis to register with."""
+    FENCED = 3
+    """It lost its lease, or Redis for 2/3 of it, and let go of all it held."""
+    START_FAILED = 4
+    """An on_start hook raised; its traceback was reported."""

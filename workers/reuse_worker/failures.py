@@ -1,0 +1,53 @@
+"""The text that is recorded of a failure: a traceback of the task's own frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from traceback import TracebackException
+from types import TracebackType
+
+from reuse_queue import errors
+
+LONGEST_TEXT = 64 * 1024
+_OURS = tuple(f"{Path(each).parent}/" for each in (__file__, errors.__file__))
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as Python shows it, without our frames above the task's own.
+
+    A text over 64 KiB loses its middle: its start says where, its end says what.
+    """
+    try:
+        _trim(error)
+        text = "".join(TracebackException.from_exception(error).format())
+    except Exception:  # noqa: BLE001  # the task's own error class may break on being shown
+        text = f"{type(error).__qualname__}: <this error cannot be shown>\n"
+    # What cannot be written as UTF-8 (a lone surrogate in a message) is spelled out.
+    return shortened(text.encode(errors="backslashreplace").decode())
+
+
+def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
+    """Return the text, its middle left out where it is longer than `longest`."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+
+
+def _trim(error: BaseException) -> None:
+    """Drop our leading frames from an error and from all that led to it."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.__traceback__ = _theirs(each.__traceback__)
+        todo += [each.__cause__, each.__context__]
+
+
+def _theirs(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+        trace = trace.tb_next
+    return trace

@@ -1,0 +1,135 @@
+"""Heartbeat: renews a replica's lease, brings its orders, and fences it without Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from reuse_queue.broker.fleet import Beat
+from reuse_queue.errors import LeaseLost, RedisUnavailable
+from reuse_queue.facts import ReplicaState
+from reuse_worker.backoff import waits
+from reuse_worker.life import Life
+from reuse_worker.link import Link
+
+log = structlog.get_logger()
+_STALL_S = 1.0
+
+
+class Heartbeat:
+    """Beats every `settings.heartbeat`, and at once when someone asks for it.
+
+    Args:
+        link: the replica's way to Redis.
+        life: obeys the answers.
+        cancel: gets each execution that is to be canceled, perhaps more than once.
+    """
+
+    def __init__(self, link: Link, life: Life, cancel: Callable[[str], None]) -> None:
+        self._link = link
+        self._life = life
+        self._cancel = cancel
+        self._patience_s = link.settings.lease.total_seconds() / 6
+        self._asked = asyncio.Event()
+        self._begun = 0
+        self._answered = 0
+        """The number of the newest beat that was begun, and of the newest that was answered."""
+
+    def soon(self) -> None:
+        """Beat at once."""
+        self._asked.set()
+
+    async def renewed(self) -> None:
+        """Return when a beat that was sent after this call has been answered and obeyed."""
+        number = self._begun
+        self.soon()
+        await self._life.wait_for(lambda: self._answered > number)
+
+    async def run(self) -> None:
+        """Beat until canceled.
+
+        Raises:
+            LeaseLost: the replica is off the books, or Redis was away for 2/3 of its lease.
+        """
+        renewed, failures = time.monotonic(), 0
+        pauses = waits()
+        while True:
+            self._asked.clear()
+            sent = time.monotonic()
+            answer = await self._beat()
+            if answer is None:
+                # A loop that a task had blocked was not away from Redis: it has to ask again
+                # before it may conclude anything.
+                failures += time.monotonic() - sent < self._patience_s + _STALL_S
+                self._fence_if_due(renewed, failures)
+                await asyncio.sleep(next(pauses))
+                continue
+            if failures:
+                log.info("redis reached again", away_s=round(sent - renewed, 3))
+            renewed, failures = sent, 0
+            pauses = waits()
+            self._obey(answer)
+            await self._pause()
+
+    async def listen(self) -> None:
+        """Beat at once whenever someone says something to this replica, until canceled."""
+        connection = self._link.connection
+        channel = connection.keys.replica_channel(self._link.replica)
+        pauses = waits()
+        while True:
+            try:
+                async with connection.listen(channel) as messages:
+                    # What was said before the subscription stood is in the next answer.
+                    self.soon()
+                    pauses = waits()
+                    while True:
+                        if await messages.get_message(timeout=None) is not None:
+                            self.soon()
+            except RedisUnavailable:
+                await asyncio.sleep(next(pauses))
+
+    # ---------------------------------------------------------------------------------------
+
+    async def _beat(self) -> Beat | None:
+        self._begun += 1
+        number = self._begun
+        try:
+            async with asyncio.timeout(self._patience_s):
+                answer = await self._link.beat()
+        except (RedisUnavailable, TimeoutError) as error:
+            log.warning("heartbeat failed", error=str(error) or "no answer")
+        except Exception:
+            log.exception("heartbeat refused by Redis")
+        else:
+            self._answered = number
+            return answer
+        return None
+
+    def _fence_if_due(self, renewed: float, failures: int) -> None:
+        away = time.monotonic() - renewed
+        if failures > 1 and away > self._link.settings.lease.total_seconds() * 2 / 3:
+            raise LeaseLost(f"no heartbeat was answered for {away:.1f} s")
+
+    def _obey(self, answer: Beat) -> None:
+        if answer.state is None:
+            raise LeaseLost("the replica is off the books: its lease ran out or was ended")
+        self._life.state = answer.state
+        for execution in answer.cancel:
+            self._cancel(execution)
+        if answer.state in (ReplicaState.DRAINING, ReplicaState.STOPPING):
+            self._life.drain()
+        elif answer.state is ReplicaState.READY:
+            self._life.undrain()
+        if answer.stop_grace_over:
+            self._life.end_grace()
+        self._life.notify()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(self._link.settings.heartbeat.total_seconds()):
+                await self._asked.wait()
+        except TimeoutError:
+            pass

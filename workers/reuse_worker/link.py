@@ -1,0 +1,80 @@
+"""Link: one replica's way to Redis."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import timedelta
+from importlib.metadata import version
+
+from reuse_queue.broker.connection import MAX_BLOCK_S, Connection
+from reuse_queue.broker.fleet import Beat, Fleet
+from reuse_queue.broker.lease import Leases
+from reuse_queue.facts import DrainReason
+from reuse_queue.job import Claim, Outcome, Recorded
+
+
+class Link:
+    """The steps of one replica of one environment, each run once.
+
+    Every method raises RedisUnavailable when Redis cannot be reached.
+    """
+
+    def __init__(self, connection: Connection, env: str, replica: str) -> None:
+        self.connection = connection
+        self.settings = connection.settings
+        self.env = env
+        self.replica = replica
+        self._fleet = Fleet(connection.keys, connection.settings)
+        self._leases = Leases(connection.keys, env, connection.settings)
+
+    async def register(self, patience: timedelta) -> bool:
+        """Say that this process is the replica; False: it is not wanted."""
+        details = {
+            "hostname": self.settings.host,
+            "python_version": platform.python_version(),
+            "version": version("rq"),
+        }
+        step = self._fleet.register(self.env, self.replica, os.getpid(), details)
+        return await self.connection.arun(step, patience=patience)
+
+    async def ready(self) -> bool:
+        """Say that this replica can take jobs; False: it may not."""
+        return await self.connection.arun(self._fleet.ready(self.env, self.replica))
+
+    async def beat(self) -> Beat:
+        """Extend the replica's lease and bring its orders."""
+        return await self.connection.arun(self._fleet.beat(self.env, self.replica))
+
+    async def drain(self) -> bool:
+        """Say that this replica drains because its host wants it to end."""
+        step = self._fleet.drain(self.env, self.replica, DrainReason.HOST)
+        return await self.connection.arun(step)
+
+    async def depart(self) -> bool:
+        """Leave for good, if the drain still stands."""
+        return await self.connection.arun(self._fleet.depart(self.env, self.replica))
+
+    async def wait(self) -> str | None:
+        """Wait some seconds for a job, which is then on this replica's waiting list."""
+        step = self._leases.wait(self.replica, timedelta(seconds=MAX_BLOCK_S))
+        return await self.connection.arun(step)
+
+    async def claim(self, count: int) -> Claim:
+        """Claim up to `count` jobs."""
+        return await self.connection.arun(self._leases.claim(self.replica, count, _tokens(count)))
+
+    async def finish(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
+        """Record outcomes."""
+        return await self.connection.arun(self._leases.finish(self.replica, outcomes))
+
+    async def release(self, known: Sequence[str]) -> int:
+        """Give back all that the replica holds except the known executions; return how many."""
+        return await self.connection.arun(self._leases.release(self.replica, known=known))
+
+
+def _tokens(count: int) -> list[str]:
+    """Return new execution ids: 32 hexadecimal digits, as rq's are."""
+    digits = os.urandom(16 * count).hex()
+    return [digits[at : at + 32] for at in range(0, 32 * count, 32)]

@@ -1,0 +1,216 @@
+"""Slots: the jobs that a replica holds, from their claim to their outcome."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from reuse_queue.board import Board, Overdue
+from reuse_queue.job import ClaimedJob, Outcome, Verdict
+from reuse_worker.batch import Pace
+from reuse_worker.execute import Call, Executor, Order, canceled
+from reuse_worker.sync_thread import SyncThread
+
+
+class Slots:
+    """Runs jobs in up to `concurrency` slots; those claimed ahead wait here for one, in order.
+
+    Coroutine tasks run as asyncio tasks; sync tasks take turns on the sync thread, which is one
+    slot. The tasks are in a plain set of ours rather than in a TaskGroup: a coroutine that
+    ignores its cancel must not be able to hold the replica's end up.
+
+    Args:
+        executor: loads and runs calls.
+        board: shows what runs.
+        context: what every job sees a copy of.
+        record: gets each outcome.
+        changed: called when a job ended.
+        broke: hears of an error that no job can be blamed for.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        board: Board,
+        context: contextvars.Context,
+        *,
+        record: Callable[[Outcome], None],
+        changed: Callable[[], None],
+        broke: Callable[[BaseException], None],
+    ) -> None:
+        self.concurrency = executor.env.policy.concurrency
+        self.pace = Pace()
+        self.ended = 0
+        """How many jobs have ended here so far."""
+        self.thread = SyncThread(executor.run_here, board, context, self._collect, broke)
+        self._executor = executor
+        self._board = board
+        self._kill_grace_s = executor.settings.kill_grace.total_seconds()
+        self._context = context
+        self._record = record
+        self._changed = changed
+        self._broke = broke
+        self._ahead: deque[Call] = deque()
+        self._coroutines: dict[str, Call] = {}
+        self._handed: dict[str, Call] = {}
+        """Given to the sync thread, which may have started the first of them only."""
+
+    # -- what it holds ----------------------------------------------------------------------
+
+    @property
+    def busy(self) -> int:
+        """How many slots run something."""
+        return len(self._coroutines) + bool(self._handed)
+
+    @property
+    def free(self) -> int:
+        """How many slots run nothing."""
+        return self.concurrency - self.busy
+
+    @property
+    def ahead(self) -> int:
+        """How many jobs wait for a slot."""
+        return len(self._ahead) + max(0, len(self._handed) - 1)
+
+    def held(self) -> list[str]:
+        """Return the executions of all jobs that are held."""
+        return [
+            *self._coroutines,
+            *self._handed,
+            *(call.job.execution for call in self._ahead),
+        ]
+
+    # -- jobs come and go -------------------------------------------------------------------
+
+    def take(self, jobs: Iterable[ClaimedJob]) -> None:
+        """Run jobs that were claimed, as far as slots are free; the others wait."""
+        for job in jobs:
+            loaded = self._executor.load(job)
+            if isinstance(loaded, Call):
+                self._ahead.append(loaded)
+            else:
+                self._record(loaded)
+        self._fill()
+
+    def cancel(self, execution: str) -> None:
+        """Cancel a job, wherever it is; one that is not held is left alone.
+
+        Its outcome is CANCELED as soon as it has given way. One that does not is shown overdue on
+        the board after `kill_grace`, for the agent to kill the replica.
+        """
+        call = self._coroutines.get(execution) or self._handed.get(execution)
+        if call is None:
+            call = next((each for each in self._ahead if each.job.execution == execution), None)
+            if call is not None:
+                self._ahead.remove(call)
+                self._end(call, canceled(call.job))
+        elif call.running is not None:
+            self._stop(call, Order.CANCEL)
+        elif self.thread.take_back(call):
+            del self._handed[execution]
+            self._end(call, canceled(call.job))
+        elif call.order is None:
+            call.order = Order.CANCEL
+            self.thread.condemn(call, time.monotonic() + self._kill_grace_s)
+
+    def give_back(self) -> None:
+        """Hold no longer what has not started."""
+        self._ahead.clear()
+        for execution, call in list(self._handed.items()):
+            if self.thread.take_back(call):
+                del self._handed[execution]
+
+    async def stop(self) -> bool:
+        """Stop what runs, without outcomes; return whether all gave way within `kill_grace`.
+
+        What did not is taken off the board: whoever calls this gives its job back and ends the
+        process.
+        """
+        self.give_back()
+        for call in list(self._coroutines.values()):
+            self._stop(call, Order.GIVE_BACK)
+        tasks = [call.running for call in self._coroutines.values() if call.running]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._kill_grace_s)
+        stopped = not self.busy
+        for call in self._coroutines.values():
+            self._leave(call)
+        self.thread.hide()
+        self._coroutines.clear()
+        self._handed.clear()
+        return stopped
+
+    # ---------------------------------------------------------------------------------------
+
+    def _fill(self) -> None:
+        """Start what waits, strictly in order; sync calls queue up on the thread's one slot."""
+        while self._ahead and self._may_start(self._ahead[0]):
+            call = self._ahead.popleft()
+            if call.task.is_async:
+                self._coroutines[call.job.execution] = call
+                call.running = asyncio.get_running_loop().create_task(
+                    self._run(call), context=self._context.copy()
+                )
+            else:
+                self._handed[call.job.execution] = call
+                self.thread.add(call)
+
+    def _may_start(self, call: Call) -> bool:
+        return self.free > 0 or (not call.task.is_async and bool(self._handed))
+
+    async def _run(self, call: Call) -> None:
+        job = call.job
+        try:
+            if call.order is None:
+                limit = None
+                if job.timeout is not None:
+                    limit = time.monotonic() + job.timeout.total_seconds() + self._kill_grace_s
+                call.slot = self._board.put(job.execution, limit)
+                outcome = await self._executor.run(call)
+                self._leave(call)
+            else:
+                outcome = canceled(job)
+            if self._coroutines.pop(job.execution, None) is not None:
+                self._end(call, outcome)
+                self._fill()
+        except Exception as error:  # noqa: BLE001  # ours: the task's own became an outcome
+            self._broke(error)
+
+    def _leave(self, call: Call) -> None:
+        if call.slot >= 0:
+            self._board.drop(call.slot)
+            call.slot = -1
+
+    def _stop(self, call: Call, order: Order) -> None:
+        if call.order is not None or call.running is None:
+            return
+        call.order = order
+        # A coroutine that has not begun could not record its own end if it were canceled here:
+        # it sees the order when it begins.
+        if call.slot < 0:
+            return
+        if order is Order.CANCEL:
+            overdue = time.monotonic() + self._kill_grace_s
+            self._board.move(call.slot, call.job.execution, overdue, Overdue.CANCELED)
+        call.running.cancel()
+
+    def _collect(self, call: Call, outcome: Outcome) -> None:
+        if self._handed.pop(call.job.execution, None) is None:
+            return  # given back meanwhile
+        self._end(call, outcome)
+        if not self._handed:
+            self._fill()
+
+    def _end(self, call: Call, outcome: Outcome) -> None:
+        """Hand an outcome on; a call that was stopped ended by that, whatever it raised."""
+        if call.order is not None and outcome.verdict is not Verdict.FINISHED:
+            if call.order is Order.GIVE_BACK:
+                return
+            outcome = canceled(call.job)
+        self.ended += 1
+        self.pace.ran(outcome.took.total_seconds(), len(call.job.data))
+        self._record(outcome)
+        self._changed()

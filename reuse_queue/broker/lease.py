@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+import base64
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from reuse_queue.broker.connection import Step
+from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.facts import Death
-from reuse_queue.job import Claim, Outcome, Recorded, Verdict
+from reuse_queue.job import Claim, ClaimedJob, Outcome, Recorded, Verdict
 from reuse_queue.settings import Settings
+
+# rq's own cleanup (even `rq info` runs it) fails what it finds lapsed: it must come after ours.
+GRACE = timedelta(seconds=60)
+# rq's defaults for jobs that say nothing themselves.
+_TIMEOUT, _RESULT_TTL = timedelta(seconds=180), timedelta(seconds=500)
+_CLAIMED_FIELDS = 8
+_RECORDED = {
+    "f": Recorded.FINISHED,
+    "e": Recorded.FAILED,
+    "r": Recorded.RETRIED,
+    "c": Recorded.CANCELED,
+    "l": Recorded.LOST,
+}
+_FATES = {Verdict.FAILED: "failed", Verdict.CANCELED: "canceled", None: "lost"}
 
 
 class Leases:
@@ -19,6 +36,20 @@ class Leases:
         self._keys = keys
         self._env = env
         self._settings = settings
+        self._lasts_s = round((settings.lease + GRACE).total_seconds())
+        registries = ("wip", "finished", "failed", "canceled", "scheduled")
+        self._books = (
+            keys.queue(env),
+            *(keys.registry(kind, env) for kind in registries),
+            keys.environment(env),
+            keys.held(env),
+            keys.replicas(env),
+            keys.ended(env),
+            keys.workers(),
+            keys.workers_of(env),
+            keys.deaths(env),
+        )
+        self._names = (f"{keys.prefix}:", keys.own(env), env, keys.wake_channel())
 
     def wait(self, replica: str, timeout: timedelta) -> Step[str | None]:
         """Wait for a job and return its id, moved to the replica's own waiting list; else None.
@@ -26,7 +57,11 @@ class Leases:
         BLMOVE queue → waiting list (timeout at most MAX_BLOCK_S). The id is not claimed yet: pass
         it to `claim` next. If the replica dies in between, reclaim or end_replica returns it.
         """
-        raise NotImplementedError
+        queue, waiting = self._books[0], self._keys.waiting(self._env, replica)
+        # Redis takes 0 for "no timeout".
+        block_s = max(0.001, min(timeout.total_seconds(), MAX_BLOCK_S))
+        reply = yield command("BLMOVE", queue, waiting, "LEFT", "RIGHT", block_s, blocks_s=block_s)
+        return None if reply is None else reply.decode()
 
     def claim(self, replica: str, count: int, tokens: Sequence[str]) -> Step[Claim]:
         """Claim up to `count` jobs (1 … 1,000) for a replica, atomically.
@@ -36,7 +71,26 @@ class Leases:
         deleted jobs are dropped. A job that was claimed but whose reply got lost is found by
         `release(replica, known=…)`.
         """
-        raise NotImplementedError
+        keys, env = self._keys, self._env
+        reply = yield call(
+            "claim",
+            (
+                keys.queue(env),
+                keys.urgent(env),
+                keys.waiting(env, replica),
+                keys.registry("wip", env),
+                keys.environment(env),
+                keys.replica(env, replica),
+                keys.worker(replica),
+                keys.worker_executions(replica),
+                keys.held(env),
+            ),
+            self._names[0],
+            replica,
+            self._lasts_s,
+            *tokens[:count],
+        )
+        return _claim(reply)
 
     def finish(self, replica: str, outcomes: Sequence[Outcome]) -> Step[list[Recorded]]:
         """Record outcomes (at most 1,000) in rq's format, where the lease is still held.
@@ -44,7 +98,11 @@ class Leases:
         A failure with retries left is retried (at once or through the scheduled registry).
         Dependents are released. Idempotent: a repeat answers LOST and writes nothing.
         """
-        raise NotImplementedError
+        if not outcomes:
+            return []
+        words = [word for outcome in outcomes for word in _words(outcome)]
+        reply = yield self._on_replica("finish", replica, *words)
+        return [_RECORDED[letter] for letter in reply.decode()]
 
     def release(
         self, replica: str, executions: Sequence[str] = (), known: Sequence[str] | None = None
@@ -54,11 +112,16 @@ class Leases:
         Either the named executions, or, with `known`, all that the replica holds except those
         (what a lost claim reply left behind). The waiting list goes back as well.
         """
-        raise NotImplementedError
+        which = ("only", *executions) if known is None else ("except", *known)
+        reply = yield self._on_replica("release", replica, *which)
+        return int(reply)
 
     def renew(self, replicas: Sequence[str]) -> Step[list[bool]]:
         """Extend the leases of replicas and of all they hold; False where one is lost already."""
-        raise NotImplementedError
+        keys = (self._keys.replicas(self._env), self._keys.registry("wip", self._env))
+        lease_ms = round(self._settings.lease.total_seconds() * 1000)
+        reply = yield call("renew", keys, self._names[0], lease_ms, self._lasts_s, *replicas)
+        return [bool(kept) for kept in reply]
 
     def end_replica(
         self, death: Death, running: Mapping[str, Verdict | None], *, asked: bool = False
@@ -72,8 +135,120 @@ class Leases:
         fails). Everything else it held goes back uncharged. `asked`: it ended as it was told to,
         so the death is not recorded as one. Wakes the scaler.
         """
-        raise NotImplementedError
+        fates = [
+            word for execution, verdict in running.items() for word in (execution, _FATES[verdict])
+        ]
+        reply = yield call(
+            "end_replica",
+            self._books,
+            *self._names,
+            self._settings.max_deliveries,
+            death.replica,
+            death.host,
+            death.version,
+            death.cause,
+            int(death.was_ready),
+            round(death.age.total_seconds() * 1000),
+            death.detail,
+            int(asked),
+            *fates,
+        )
+        return int(reply)
 
     def reclaim(self, limit: int = 10) -> Step[list[str]]:
         """End replicas whose lease ran out (at most `limit`), all they held as lost; names."""
-        raise NotImplementedError
+        # An ended replica's last BLMOVE may run that long, and its reply as long again.
+        lingers_ms = round(MAX_BLOCK_S * 2 * 1000)
+        reply = yield call(
+            "reclaim",
+            self._books,
+            *self._names,
+            self._settings.max_deliveries,
+            limit,
+            lingers_ms,
+        )
+        return [name.decode() for name in reply]
+
+    def _on_replica(self, script: str, replica: str, *words: Value) -> Command:
+        """Return the call of a script on what one replica holds."""
+        keys, env = self._keys, self._env
+        its = (
+            keys.replica(env, replica),
+            keys.worker(replica),
+            keys.worker_executions(replica),
+            keys.cancels(env, replica),
+            keys.waiting(env, replica),
+        )
+        return call(script, (*self._books, *its), *self._names, replica, *words)
+
+
+def _claim(reply: list[Any]) -> Claim:
+    refused, backlog, replicas, idle, given = reply[:5]
+    end = 5 + given * _CLAIMED_FIELDS
+    return Claim(
+        jobs=tuple(_jobs(reply[5:end])),
+        backlog=backlog,
+        replicas=replicas,
+        idle=idle,
+        refused=refused.decode(),
+        dropped=tuple(job_id.decode() for job_id in reply[end:]),
+    )
+
+
+def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
+    for at in range(0, len(words), _CLAIMED_FIELDS):
+        job_id, execution, data, timeout, result_ttl, losses, retries, enqueued = words[
+            at : at + _CLAIMED_FIELDS
+        ]
+        yield ClaimedJob(
+            id=job_id.decode(),
+            execution=execution.decode(),
+            data=data,
+            timeout=_seconds(timeout, _TIMEOUT),
+            result_ttl=_seconds(result_ttl, _RESULT_TTL),
+            deliveries_lost=_count(losses),
+            retries_left=_count(retries),
+            enqueued_at=_moment(enqueued),
+        )
+
+
+def _seconds(text: bytes | None, default: timedelta) -> timedelta | None:
+    """Return rq's whole seconds as a timedelta; a negative number is None, for ever."""
+    try:
+        seconds = int(text) if text else None
+    except ValueError:
+        seconds = None
+    if seconds is None:
+        return default
+    return timedelta(seconds=seconds) if seconds >= 0 else None
+
+
+def _count(text: bytes | None) -> int:
+    return int(text) if text and text.isdigit() else 0
+
+
+def _moment(text: bytes | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text.decode()).astimezone(UTC) if text else None
+    except ValueError:
+        return None
+
+
+def _words(outcome: Outcome) -> tuple[Value, ...]:
+    ttl = outcome.result_ttl
+    return (
+        outcome.job_id,
+        outcome.execution,
+        outcome.verdict.value,
+        _payload(outcome),
+        -1 if ttl is None else int(ttl.total_seconds()),
+        f"{outcome.took.total_seconds():.6f}",
+        int(outcome.verdict is Verdict.FAILED and outcome.retry),
+    )
+
+
+def _payload(outcome: Outcome) -> bytes:
+    """Return the value or the traceback as rq writes it into a result stream."""
+    if outcome.verdict is Verdict.FAILED:
+        return base64.b64encode(zlib.compress(outcome.error.encode()))
+    return b"" if outcome.value is None else base64.b64encode(outcome.value)

@@ -1,0 +1,51 @@
+-- fail: what becomes of a job whose execution failed: another try where one is left, else the
+-- failed registry.
+-- include settle
+local YEAR = 31536000
+
+-- retry: after the delay that rq takes: the last of its intervals belongs to the last retry.
+local function retry(id, job, left)
+  local job_key = rq .. 'job:' .. id
+  local readable, delays = pcall(cjson.decode, job[2] or '')
+  local delay = 0
+  if readable and type(delays) == 'table' then
+    delay = tonumber(delays[math.max(#delays - left, 0) + 1]) or 0
+  end
+  redis.call('HSET', job_key, 'retries_left', left - 1)
+  if delay > 0 then
+    return schedule(id, delay)
+  end
+  requeue(id, job[4] == '1')
+  if tonumber(job[5]) then
+    redis.call('EXPIRE', job_key, job[5])
+  end
+end
+
+-- fail: `text` is the traceback in rq's encoding. Returns whether the job will be retried.
+local function fail(id, execution, holder, text, took, may_retry)
+  local job_key = rq .. 'job:' .. id
+  local job = redis.call('HMGET', job_key, 'retries_left', 'retry_intervals', 'failure_ttl',
+    'enqueue_at_front_on_retry', 'ttl')
+  local left = tonumber(job[1]) or 0
+  forget(id, execution)
+  if may_retry and left > 0 then
+    close(id, 'retried', took)
+    retry(id, job, left)
+    return true
+  end
+  close(id, 'failed', took)
+  release_dependents(id, 'failed')
+  local ttl = tonumber(job[3]) or YEAR
+  if ttl == 0 then
+    delete(id)
+    return false
+  end
+  record(id, 2, holder, execution, took, ttl, 'exc_string', text)
+  redis.call('ZADD', failed_key, ttl < 0 and ttl or math.floor(seconds) + ttl, id)
+  if ttl > 0 then
+    redis.call('EXPIRE', job_key, ttl)
+    redis.call('EXPIRE', job_key .. ':dependents', ttl)
+    redis.call('EXPIRE', rq .. 'job::' .. id .. ':dependencies', ttl)
+  end
+  return false
+end

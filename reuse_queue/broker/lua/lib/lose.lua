@@ -1,0 +1,50 @@
+-- lose: what becomes of a job whose replica was lost while it ran.
+-- ARGV  5 losses after which a job is dead
+-- include holdings
+-- include fail
+-- include traceback
+local max_deliveries = tonumber(ARGV[5])
+local REMEMBERED = 10
+
+local function times(count)
+  return count == 1 and 'once' or string.format('%d times', count)
+end
+
+local function obituary(id, losses, deaths, once)
+  local why = once and 'and may run only once' or string.format('of at most %d', max_deliveries)
+  return string.format('Replicas that were lost while they ran this job:\n  %s\n'
+    .. 'reuse_queue.errors.JobLost: job %s was lost with its replica %s, %s: %s',
+    table.concat(deaths, '\n  '), id, times(losses), why, deaths[#deaths])
+end
+
+-- lose: `line` says how the replica died. Front of the queue after the first loss; at the back
+-- after another, so that a job that kills its replicas does not block the head.
+local function lose(held, holder, line)
+  local id, execution = held.id, held.execution
+  local job_key = rq .. 'job:' .. id
+  local job = redis.call('HMGET', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_once')
+  local losses = (tonumber(job[1]) or 0) + 1
+  local readable, deaths = pcall(cjson.decode, job[2] or '')
+  if not readable or type(deaths) ~= 'table' then
+    deaths = {}
+  end
+  deaths[#deaths + 1] = line
+  while #deaths > REMEMBERED do
+    table.remove(deaths, 1)
+  end
+  redis.call('HSET', job_key, 'reuse_losses', losses, 'reuse_deaths', cjson.encode(deaths))
+  local once = job[3] == '1'
+  if once or losses >= max_deliveries then
+    return fail(id, execution, holder, traceback(obituary(id, losses, deaths, once)),
+      held.took, false)
+  end
+  give_back(id, execution, losses > 1)
+end
+
+-- overrun: the replica was killed because this job ran past its timeout.
+local function overrun(held, holder, line)
+  local timeout = redis.call('HGET', rq .. 'job:' .. held.id, 'timeout')
+  local text = string.format('%s\nreuse_queue.errors.JobTimeout: job %s ran longer than its timeout'
+    .. ' of %s s, and its replica was killed', line, held.id, timeout or '?')
+  fail(held.id, held.execution, holder, traceback(text), held.took, true)
+end

@@ -1,0 +1,57 @@
+-- retire: take a replica off the books, whatever state its records are in.
+-- include lose
+-- include slot
+local MOURNED = 100
+
+local function settle(held, fate, name, line, cancels_key)
+  if redis.call('ZREM', wip_key, held.member) == 0 then
+    gone[#gone + 1] = rq .. 'execution:' .. held.member
+    return 0
+  end
+  local job = redis.call('HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key')
+  if job[1] ~= 'started' then
+    forget(held.id, held.execution)
+    return 0
+  end
+  if fate == 'canceled' or read(0, 'SISMEMBER', cancels_key, held.execution) == 1 then
+    cancel(held.id, held.execution, held.took)
+  elseif fate == 'failed' then
+    overrun(held, name, line)
+  elseif fate == 'lost' then
+    lose(held, name, line)
+  else
+    give_back(held.id, held.execution)
+  end
+  release_slot(held.id, job[2])
+  return 1
+end
+
+-- retire: `fates(execution)` is lost, failed, canceled or back; `death` what to record, or nil
+-- where the replica ended as it was told to. Returns how many jobs went back or ended.
+local function retire(name, host, cause, fates, death)
+  local worker_key, replica_key = rq .. 'worker:' .. name, own .. 'replica:' .. name
+  local waiting_key, cancels_key = own .. 'waiting:' .. name, own .. 'cancels:' .. name
+  local line = string.format('replica %s on host %s at %s: %s', name, host, now_stamp, cause)
+  local count = 0
+  local held = holdings(worker_key .. ':executions')
+  for _, each in ipairs(held) do
+    -- One job's broken record must not keep the others from going back.
+    local done, settled = pcall(settle, each, fates(each.execution), name, line, cancels_key)
+    count = count + (done and settled or 0)
+  end
+  local given_back = pushed
+  return_front(waiting_key)
+  count = count + pushed - given_back
+  if redis.call('ZREM', replicas_key, name) == 1 and death then
+    redis.call('XADD', deaths_key, 'MAXLEN', '~', MOURNED, '*', 'replica', name, 'host', host,
+      'at', now_ms, 'cause', cause, 'held', #held, unpack(death))
+  end
+  redis.call('ZREM', held_key, name)
+  redis.call('SREM', workers_key, worker_key)
+  redis.call('SREM', workers_of_key, worker_key)
+  redis.call('DEL', worker_key, worker_key .. ':executions', replica_key, waiting_key, cancels_key)
+  redis.call('SREM', own .. 'assigned:' .. host, name)
+  -- Its last BLMOVE may still be served: reclaim looks once more at its waiting list.
+  redis.call('ZADD', ended_key, now_ms, name)
+  return count
+end

@@ -1,0 +1,37 @@
+-- start: one job that has left the queue becomes an execution, or is dropped.
+-- ARGV  1 rq's prefix, 2 replica, 3 seconds that the records of an execution last without renewal,
+--       4 … new execution ids
+-- include now
+local rq, replica, lasts = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local given = 0
+local jobs, leases, members, dropped = {}, {}, {}, {}
+
+local function start(id)
+  local job_key = rq .. 'job:' .. id
+  -- pcall: what has left the queue must not be lost for one key of a wrong type.
+  local job = redis.pcall('HMGET', job_key, 'status', 'data', 'timeout', 'result_ttl',
+    'reuse_losses', 'retries_left', 'enqueued_at')
+  if job[1] ~= 'queued' or not job[2] then
+    dropped[#dropped + 1] = id
+    return
+  end
+  given = given + 1
+  local execution = ARGV[3 + given]
+  local member = id .. ':' .. execution
+  -- A microsecond apart: release puts jobs back in the order in which they were claimed.
+  local created = string.format('%.6f', seconds + given / 1000000)
+  redis.call('HSET', job_key, 'status', 'started', 'started_at', now_stamp, 'last_heartbeat',
+    now_stamp, 'worker_name', replica)
+  redis.call('PERSIST', job_key)
+  redis.call('HSET', rq .. 'execution:' .. member, 'id', execution, 'job_id', id, 'created_at',
+    created, 'last_heartbeat', created, 'worker_name', replica)
+  redis.call('EXPIRE', rq .. 'execution:' .. member, lasts)
+  redis.call('ZADD', rq .. 'executions:' .. id, now_ms / 1000 + lasts, execution)
+  redis.call('EXPIRE', rq .. 'executions:' .. id, lasts)
+  leases[#leases + 1] = math.floor(seconds) + lasts
+  leases[#leases + 1] = member
+  members[given] = member
+  local at = #jobs
+  jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2], job[3]
+  jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
+end

@@ -1,0 +1,30 @@
+-- release: give jobs back to the front of the queue, uncharged, in the order of their claims.
+-- KEYS  those of holder
+-- ARGV  those of holder, then 6 'only' or 'except', 7 … executions
+-- returns how many went back
+-- include holder
+-- include holdings
+local named = {}
+for at = 7, #ARGV do
+  named[ARGV[at]] = true
+end
+
+for _, each in ipairs(holdings(holds_key)) do
+  if (named[each.execution] or false) == (ARGV[6] == 'only') then
+    redis.call('SREM', holds_key, each.member)
+    local status = redis.call('HGET', rq .. 'job:' .. each.id, 'status')
+    if redis.call('ZREM', wip_key, each.member) == 0 then
+      gone[#gone + 1] = rq .. 'execution:' .. each.member
+    elseif status ~= 'started' then
+      forget(each.id, each.execution)
+    elseif redis.call('SREM', cancels_key, each.execution) == 1 then
+      cancel(each.id, each.execution, each.took)
+    else
+      give_back(each.id, each.execution)
+    end
+  end
+end
+return_front(waiting_key)
+flush()
+note_rest()
+return pushed

@@ -90,6 +90,10 @@ class JobTimeout(ReuseQueueError, TimeoutError):
     """The job ran longer than its timeout."""
 
 
+class HostTaken(ReuseQueueError):
+    """Another agent runs under this host's name."""
+
+
 class TaskFailed(ReuseQueueError):
     """The task raised an error.
 

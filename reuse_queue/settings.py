@@ -79,6 +79,16 @@ class Settings:
                     break
         return cls(**values)  # type: ignore[arg-type]  # names and types come from the fields
 
+    def to_env(self) -> dict[str, str]:
+        """Return the environment variables from which `from_env` reads these settings."""
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {
+            f"REUSE_QUEUE_{name.upper()}": f"{value.total_seconds():.6f}"
+            if isinstance(value, timedelta)
+            else str(value)
+            for name, value in values
+        }
+
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "redis_url": ("REDIS_URL",),

@@ -23,7 +23,8 @@ from reuse_queue.errors import FolderInUse, RedisNotInstalled, RedisUnavailable
 
 # Linux keeps 108 bytes for a socket's path, the last of them a zero.
 _LONGEST_SOCKET = 107
-_FLOORS = {"Valkey": (7, 2), "Redis": (7, 0)}
+FLOORS = {"Valkey": (7, 2), "Redis": (7, 0)}
+"""The first version of each product that has what our scripts need."""
 _VERSION = re.compile(r"(Valkey|Redis) server v=(\d+)\.(\d+)")
 _ANSWERS_S, _STOPS_S, _LOCK_S = 30.0, 30.0, 2.0
 _POLL_S = 0.01
@@ -55,7 +56,7 @@ def installed() -> Program:
         program = identified(path) if path else None
         if program is None:
             continue
-        if program.version >= _FLOORS[program.product]:
+        if program.version >= FLOORS[program.product]:
             return program
         too_old.append(f"{program.path} is {program}")
     found = f" ({', '.join(too_old)}: too old)" if too_old else ""

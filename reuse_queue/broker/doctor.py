@@ -1,0 +1,115 @@
+"""What a Redis server is like, and whether a queue is safe on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from reuse_queue.broker.connection import Step, command
+from reuse_queue.broker.keys import Keys
+from reuse_queue.embedded import FLOORS
+from reuse_queue.errors import UnsupportedRedis
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServerFacts:
+    """One Redis server, as it describes itself, and what it knows of a fleet."""
+
+    at: datetime
+    """Its clock."""
+    product: str = "Redis"
+    version: str = ""
+    eviction: str = "noeviction"
+    append_only: bool = True
+    saved_at: datetime | None = None
+    """When the last snapshot was written; None: never since it started."""
+    cluster: bool = False
+    role: str = "master"
+    used_memory: int = 0
+    max_memory: int = 0
+    """Bytes; 0 for no limit."""
+    leader: bool = False
+    """Whether a scaler leads now."""
+    environments: tuple[str, ...] = ()
+    queues: Mapping[str, int] = field(default_factory=dict)
+    """Every queue that rq or we ever made: how many jobs wait in it."""
+    prefix: str = "rq"
+    """What all keys of rq begin with."""
+
+
+def probe(keys: Keys) -> Step[ServerFacts]:
+    """Return what a server is like and what it holds of queues; two round trips."""
+    info, clock, leader, environments, queues = yield [
+        command("INFO"),
+        command("TIME"),
+        command("EXISTS", keys.leader()),
+        command("SMEMBERS", keys.environments()),
+        command("SMEMBERS", keys.queues()),
+    ]
+    names = sorted({_text(each).removeprefix(keys.queue("")) for each in queues})
+    lengths = yield [command("LLEN", keys.queue(name)) for name in names]
+    return ServerFacts(
+        at=datetime.fromtimestamp(clock[0] + clock[1] / 1e6, UTC),
+        prefix=keys.prefix,
+        leader=bool(leader),
+        environments=tuple(sorted(_text(each) for each in environments)),
+        queues=dict(zip(names, lengths, strict=True)),
+        **_described(info),
+    )
+
+
+def supported(keys: Keys) -> Step[ServerFacts]:
+    """Return the facts about a server that can keep a queue safely.
+
+    Raises:
+        UnsupportedRedis: it cannot; the message says why and what to change.
+    """
+    facts = yield from probe(keys)
+    reason = refusal(facts)
+    if reason:
+        raise UnsupportedRedis(reason)
+    return facts
+
+
+def refusal(facts: ServerFacts) -> str:
+    """Return why a queue must not be kept on this server, or an empty text."""
+    floor = FLOORS[facts.product]
+    if _numbers(facts.version) < floor:
+        return (
+            f"this is {facts.product} {facts.version}: reuse_queue needs Redis 7.0 or Valkey 7.2, "
+            "or a later one"
+        )
+    if facts.eviction != "noeviction":
+        return (
+            f"this server's maxmemory-policy is {facts.eviction}: when memory is short it deletes "
+            "queued jobs. Set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in "
+            "the server's configuration)"
+        )
+    return ""
+
+
+def _described(info: Mapping[str, Any]) -> dict[str, Any]:
+    # Valkey calls itself Redis 7.2.4 in redis_version, for clients that know no other.
+    valkey = info.get("valkey_version")
+    started = info.get("rdb_last_save_time", 0) if info.get("rdb_saves") else 0
+    return {
+        "product": "Valkey" if valkey else "Redis",
+        "version": str(valkey or info.get("redis_version", "0")),
+        "eviction": str(info.get("maxmemory_policy", "noeviction")),
+        "append_only": bool(info.get("aof_enabled")),
+        "saved_at": datetime.fromtimestamp(started, UTC) if started else None,
+        "cluster": bool(info.get("cluster_enabled")),
+        "role": str(info.get("role", "master")),
+        "used_memory": int(info.get("used_memory", 0)),
+        "max_memory": int(info.get("maxmemory", 0)),
+    }
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")

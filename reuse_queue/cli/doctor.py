@@ -1,0 +1,88 @@
+"""`doctor`: find what keeps a queue from working, before a job does."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from reuse_queue.environment import TaskEnvironment
+
+from reuse_queue.broker.doctor import probe
+from reuse_queue.cli import tables
+from reuse_queue.cli.access import Access, json_option, with_access
+from reuse_queue.cli.edge import ExitCode
+from reuse_queue.cli.findings import Finding, Level, findings
+from reuse_queue.cli.names import not_there
+from reuse_queue.cli.tables import Column
+from reuse_queue.cli.words import plural
+
+_COLUMNS = (Column(""), Column("what"), Column("found", folds=True))
+
+
+@click.command()
+@click.argument("targets", metavar="[MODULE:ENV]...", nargs=-1)
+@json_option
+@with_access
+def doctor(access: Access, *, targets: tuple[str, ...], as_json: bool) -> None:
+    """Check Redis, the scaler, the hosts, the environments, the queues; and that targets import.
+
+    Exit code 1 if there is a problem, 3 if Redis cannot be reached.
+    """
+    found = [finding for target in targets for finding in _imports(target)]
+    facts = access.run(probe(access.keys))
+    here = datetime.now(UTC)
+    found = [
+        Finding(Level.OK, "redis", f"reached at {access.connection}"),
+        *findings(facts, access.run(access.fleet.hosts()), access.snapshots(), here),
+        *found,
+    ]
+    problems = sum(each.level is Level.PROBLEM for each in found)
+    if as_json:
+        tables.print_json(
+            {
+                "problems": problems,
+                "findings": [
+                    {"level": each.level.value, "what": each.what, "text": each.text}
+                    for each in found
+                ],
+            }
+        )
+    else:
+        tables.print_table(_COLUMNS, [[e.level.value, e.what, e.text] for e in found], "")
+        click.echo(plural(problems, "problem") if problems else "No problem found.")
+    raise SystemExit(ExitCode.FAILED if problems else ExitCode.OK)
+
+
+def _imports(target: str) -> Iterator[Finding]:
+    """Import a target as an agent in this folder would, and say what it is."""
+    what = f"target {target}"
+    module_name, _, attribute = target.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # an application's own code
+        last = "".join(traceback.format_exception_only(error)).strip()
+        yield Finding(Level.PROBLEM, what, f"{module_name} cannot be imported: {last}")
+        return
+    here = {k: v for k, v in vars(module).items() if isinstance(v, TaskEnvironment)}
+    if attribute and not isinstance(_resolved(module, attribute), TaskEnvironment):
+        text = not_there(f"TaskEnvironment in {module_name} called", attribute, [*here])
+        yield Finding(Level.PROBLEM, what, text)
+        return
+    for env in [_resolved(module, attribute)] if attribute else here.values():
+        tasks = ", ".join(env.tasks) or "none"
+        yield Finding(Level.OK, what, f"environment {env.name}, tasks: {tasks}")
+
+
+def _resolved(module: Any, attribute: str) -> Any:
+    for part in attribute.split("."):
+        module = getattr(module, part, None)
+    return module

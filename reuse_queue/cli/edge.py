@@ -1,0 +1,74 @@
+"""The edge of every command: our errors become one line and an exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+import click
+
+from reuse_queue.errors import (
+    InvalidSettings,
+    JobNotFound,
+    RedisNotInstalled,
+    RedisUnavailable,
+    ReuseQueueError,
+    TargetNotLoaded,
+    UnknownEnvironment,
+    UnknownReplica,
+    UnknownTask,
+    UnsupportedRedis,
+)
+
+
+class ExitCode(IntEnum):
+    """What a command's exit code says."""
+
+    OK = 0
+    FAILED = 1
+    """What was asked for did not happen, or `doctor` found a problem."""
+    USAGE = 2
+    """The command line, a setting or a target is wrong."""
+    NO_REDIS = 3
+    """Redis cannot be reached, or cannot be used."""
+    NOT_FOUND = 4
+    """There is no environment, replica or job of that name."""
+
+
+_CODES: tuple[tuple[ExitCode, tuple[type[ReuseQueueError], ...]], ...] = (
+    (ExitCode.USAGE, (InvalidSettings, TargetNotLoaded)),
+    (ExitCode.NO_REDIS, (RedisUnavailable, RedisNotInstalled, UnsupportedRedis)),
+    (ExitCode.NOT_FOUND, (UnknownEnvironment, UnknownReplica, UnknownTask, JobNotFound)),
+)
+
+
+class Commands(click.Group):
+    """A group whose commands may raise our errors."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except ReuseQueueError as error:
+            raise failure(error) from error
+
+
+def failure(error: ReuseQueueError) -> click.ClickException:
+    """Return what click prints and exits with for one of our errors."""
+    return Failed(str(error), code_of(error))
+
+
+def code_of(error: ReuseQueueError) -> ExitCode:
+    """Return the exit code that an error ends a command with."""
+    for code, kinds in _CODES:
+        if isinstance(error, kinds):
+            return code
+    return ExitCode.FAILED
+
+
+class Failed(click.ClickException):
+    """A command's end with a message and a code."""
+
+    def __init__(self, message: str, code: int = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = int(code)  # type: ignore[misc]  # click reads it from the instance

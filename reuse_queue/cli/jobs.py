@@ -1,0 +1,216 @@
+"""`jobs`: look at jobs, cancel them, put failed ones back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from reuse_queue.cli import shapes, tables, words
+from reuse_queue.cli.access import LISTED, Access, json_option, with_access
+from reuse_queue.cli.edge import Commands, ExitCode, Failed
+from reuse_queue.cli.result import result_shape, result_text
+from reuse_queue.cli.tables import Column
+from reuse_queue.facts import Snapshot
+from reuse_queue.job import Job, JobStatus
+
+_BATCH = 1000
+_COLUMNS = (
+    Column("job"),
+    Column("status"),
+    Column("task"),
+    Column("since", right=True),
+    Column("took", right=True),
+    Column("lost", right=True),
+    Column("replica"),
+)
+
+
+@click.group("jobs", cls=Commands)
+def jobs() -> None:
+    """Jobs: list, show, cancel, retry."""
+
+
+@jobs.command("list")
+@click.argument("env")
+@click.option(
+    "--status",
+    type=click.Choice([each.value for each in LISTED]),
+    help="Only those of one status.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _BATCH),
+    default=20,
+    show_default=True,
+    help="At most so many.",
+)
+@json_option
+@with_access
+def list_jobs(access: Access, *, env: str, status: str | None, limit: int, as_json: bool) -> None:
+    """List jobs of an environment, those that something happened to last first."""
+    now = access.snapshot(env).at
+    asked = [JobStatus(status)] if status else LISTED
+    ids = [i for each in asked for i in access.run(access.queue.ids(env, each, 0, limit))]
+    found = access.run(access.queue.fetch_many(ids)) if ids else []
+    newest = sorted(found, key=_last, reverse=True)[:limit]
+    if as_json:
+        tables.print_json([shapes.job(each) for each in newest])
+        return
+    tables.print_table(_COLUMNS, [_row(each, now) for each in newest], f"No job in {env}.")
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID")
+@json_option
+@with_access
+def show_job(access: Access, *, job_id: str, as_json: bool) -> None:
+    """Show one job: its task, its times, its losses, and its result or traceback.
+
+    A result is decoded only if its environment's serializer is JSON: pickle could run code.
+    """
+    job = access.job(job_id)
+    _, record = access.run(access.queue.result(job_id))
+    seen = _surroundings(access, job)
+    # A queue that no environment is known for is rq's, whose default is pickle.
+    serializer = seen.environment.serializer if seen else "pickle"
+    if as_json:
+        tables.print_json(shapes.job(job) | result_shape(record, serializer))
+        return
+    now = seen.at if seen else datetime.now(UTC)
+    tables.print_fields([*_fields(job, now), *result_text(record, serializer)])
+
+
+@jobs.command("cancel")
+@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@with_access
+def cancel(access: Access, *, job_ids: tuple[str, ...]) -> None:
+    """Cancel jobs: waiting ones at once, running ones by their replica.
+
+    Exit code 1 if one had ended already.
+    """
+    before = access.run(access.queue.cancel(job_ids))
+    kept = 0
+    for job_id, status in zip(job_ids, before, strict=True):
+        if status is None:
+            continue
+        click.echo(f"{job_id} {_canceled(status)}")
+        kept += status.ended and status is not JobStatus.CANCELED
+    _end(access, job_ids, before, f"{words.plural(kept, 'job')} had ended" if kept else "")
+
+
+@jobs.command("retry")
+@click.argument("job_ids", metavar="ID...", nargs=-1)
+@click.option("--all-failed", "env", metavar="ENV", help="All failed jobs of an environment.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_access
+def retry(access: Access, *, job_ids: tuple[str, ...], env: str | None, yes: bool) -> None:
+    """Put failed or canceled jobs back into their queue.
+
+    Exit code 1 if one is in another status.
+    """
+    if bool(job_ids) == bool(env):
+        raise click.UsageError("give job ids, or --all-failed ENV")
+    if env:
+        _retry_all(access, env, yes=yes)
+        return
+    before = access.run(access.queue.requeue(job_ids))
+    kept = 0
+    for job_id, status in zip(job_ids, before, strict=True):
+        if status is None:
+            continue
+        back = status in _RETRIED
+        click.echo(f"{job_id} is queued again" if back else f"{job_id} is left as it is: {status}")
+        kept += not back
+    _end(access, job_ids, before, f"{words.plural(kept, 'job')} had not failed" if kept else "")
+
+
+_RETRIED = (JobStatus.FAILED, JobStatus.CANCELED, JobStatus.STOPPED)
+
+
+def _retry_all(access: Access, env: str, *, yes: bool) -> None:
+    access.snapshot(env)
+    total = access.run(access.queue.counts(env)).get(JobStatus.FAILED, 0)
+    if total and not yes:
+        click.confirm(f"Put {words.plural(total, 'failed job')} of {env} back?", abort=True)
+    back, passed, looked = 0, 0, 0
+    # No more than there were: a job that fails again at once is not put back for ever.
+    while looked < total:
+        wanted = min(_BATCH, total - looked)
+        ids = access.run(access.queue.ids(env, JobStatus.FAILED, passed, wanted))
+        if not ids:
+            break
+        before = access.run(access.queue.requeue(ids))
+        moved = sum(status in _RETRIED for status in before)
+        back, passed, looked = back + moved, passed + len(ids) - moved, looked + len(ids)
+    click.echo(f"{words.plural(back, 'job')} of {env} queued again")
+
+
+def _canceled(status: JobStatus) -> str:
+    if status is JobStatus.CANCELED:
+        return "was canceled before"
+    if status.ended:
+        return f"is left as it is: {status}"
+    if status is JobStatus.STARTED:
+        return "runs: its replica was told to cancel it"
+    return f"is canceled (it was {status})"
+
+
+def _end(access: Access, ids: tuple[str, ...], before: list[JobStatus | None], failed: str) -> None:
+    """End with what went wrong, if anything: an id that is not there, else what failed."""
+    absent = [job_id for job_id, status in zip(ids, before, strict=True) if status is None]
+    if absent:
+        raise Failed("\n".join(str(access.no_job(each)) for each in absent), ExitCode.NOT_FOUND)
+    if failed:
+        raise Failed(failed)
+
+
+def _surroundings(access: Access, job: Job) -> Snapshot | None:
+    known = access.run(access.fleet.environments())
+    return access.snapshot(job.environment) if job.environment in known else None
+
+
+def _last(job: Job) -> datetime:
+    times = (job.ended_at, job.started_at, job.enqueued_at, job.created_at)
+    return next((each for each in times if each), datetime.min.replace(tzinfo=UTC))
+
+
+def _row(job: Job, now: datetime) -> list[str]:
+    return [
+        job.id,
+        job.status.value,
+        job.task,
+        words.age(_last(job), now),
+        _took(job, now),
+        str(job.deliveries_lost or ""),
+        job.replica,
+    ]
+
+
+def _took(job: Job, now: datetime) -> str:
+    if job.started_at is None or job.status is JobStatus.QUEUED:
+        return ""
+    end = job.ended_at or (now if job.status is JobStatus.STARTED else None)
+    return words.duration(end - job.started_at) if end else ""
+
+
+def _fields(job: Job, now: datetime) -> list[tuple[str, str]]:
+    return [
+        ("job", job.id),
+        ("status", job.status.value),
+        ("environment", job.environment),
+        ("task", job.task),
+        ("description", job.description if job.description != job.task else ""),
+        ("created", words.moment(job.created_at, now)),
+        ("enqueued", words.moment(job.enqueued_at, now)),
+        ("due", words.moment(job.due_at, now)),
+        ("started", words.moment(job.started_at, now)),
+        ("ended", words.moment(job.ended_at, now)),
+        ("took", _took(job, now)),
+        ("timeout", words.duration(job.timeout) if job.timeout else "none"),
+        ("retries left", str(job.retries_left)),
+        ("replica", job.replica),
+        ("waits for", "\n".join(job.dependencies)),
+        ("lost", str(job.deliveries_lost or "")),
+        ("deaths", "\n".join(job.deaths)),
+    ]

@@ -1,0 +1,112 @@
+"""Tables and fields for people: drawn on a terminal, plain columns where the output is piped."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {
+    "active": "green",
+    "ready": "green",
+    "finished": "green",
+    "ok": "green",
+    "started": "cyan",
+    "starting": "yellow",
+    "ordered": "yellow",
+    "queued": "yellow",
+    "scheduled": "yellow",
+    "paused": "yellow",
+    "risk": "yellow",
+    "draining": "blue",
+    "drained": "blue",
+    "stopping": "blue",
+    "dormant": "dim",
+    "note": "dim",
+    "canceled": "dim",
+    "unknown": "dim",
+    "degraded": "bold red",
+    "failed": "bold red",
+    "problem": "bold red",
+}
+"""How a word of state is drawn, everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A heading and how its cells stand."""
+
+    title: str
+    right: bool = False
+    folds: bool = False
+    """Long text: breaks into lines on a terminal, where other columns are cut."""
+
+
+def print_json(shape: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(shape, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """Print rows under headings; `empty` is the line for none (not printed where piped)."""
+    if not sys.stdout.isatty():
+        click.echo("\n".join(plain_table(columns, rows)))
+    elif rows:
+        Console().print(drawn_table(columns, rows))
+    else:
+        click.echo(empty)
+
+
+def print_fields(fields: Sequence[tuple[str, str]]) -> None:
+    """Print named values, one or more lines each; empty ones are left out."""
+    shown = [(name, value) for name, value in fields if value]
+    width = max((len(name) for name, _ in shown), default=0) + 2
+    for name, value in shown:
+        first, *rest = value.splitlines() or [""]
+        click.echo(click.style(name.ljust(width), dim=True) + state_styled(first))
+        for line in rest:
+            click.echo(" " * width + line)
+
+
+def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return aligned lines without any drawing, two spaces between columns, nothing cut."""
+    table = [[column.title.upper() for column in columns], *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    return ["  ".join(_cells(columns, row, widths)).rstrip() for row in table]
+
+
+def drawn_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table for a terminal, words of state in their colours."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold dim", expand=False)
+    for column in columns:
+        table.add_column(
+            column.title.upper(),
+            justify="right" if column.right else "left",
+            no_wrap=not column.folds,
+            overflow="fold" if column.folds else "ellipsis",
+        )
+    for row in rows:
+        table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+    return table
+
+
+def state_styled(value: str) -> str:
+    """Return a value in the colour of its word of state, if it is one."""
+    style = STYLES.get(value, "").split()
+    colour = next((word for word in style if word not in ("bold", "dim")), None)
+    return click.style(value, fg=colour, bold="bold" in style or None) if style else value
+
+
+def _cells(columns: Sequence[Column], row: Sequence[str], widths: list[int]) -> list[str]:
+    return [
+        cell.rjust(width) if column.right else cell.ljust(width)
+        for column, cell, width in zip(columns, row, widths, strict=True)
+    ]

@@ -1,0 +1,5 @@
+"""python -m reuse_worker."""
+
+from reuse_worker.main import main
+
+main()

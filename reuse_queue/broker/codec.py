@@ -1,0 +1,237 @@
+"""rq's texts ⇄ our facts: the fields of a job's hash, the entries of its result stream."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import pickletools
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultKind, ResultRecord
+
+# rq's number for "no limit" and "for ever".
+_NONE = -1
+# A function's dotted name is within the first bytes of a payload, however long the rest is.
+_NAME_WITHIN = 4096
+
+JOB_FIELDS = (
+    "status",
+    "origin",
+    "data",
+    "description",
+    "created_at",
+    "enqueued_at",
+    "started_at",
+    "ended_at",
+    "timeout",
+    "retries_left",
+    "reuse_losses",
+    "worker_name",
+    "dependency_ids",
+    "reuse_deaths",
+)
+"""What `job` reads of a job's hash, in this order."""
+
+
+# -- texts ----------------------------------------------------------------------------------
+
+
+def moment(text: bytes | None) -> datetime | None:
+    """Return the time that a text of rq's says, in UTC; None where it says none."""
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text.decode())
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def moment_ms(text: bytes | None) -> datetime | None:
+    """Return the time of milliseconds since 1970 as a text; None for an empty one."""
+    return datetime.fromtimestamp(int(text) / 1000, UTC) if text else None
+
+
+def seconds(duration: timedelta | None) -> int:
+    """Return a duration as rq keeps it: whole seconds, rounded up; -1 for None."""
+    return _NONE if duration is None else math.ceil(duration.total_seconds())
+
+
+def duration(text: bytes | None, default: timedelta | None) -> timedelta | None:
+    """Return what `seconds` wrote; `default` where nothing readable stands."""
+    try:
+        number = int(text) if text else None
+    except ValueError:
+        number = None
+    if number is None:
+        return default
+    return timedelta(seconds=number) if number >= 0 else None
+
+
+def number(text: bytes | None) -> int:
+    """Return a whole number that is not negative; 0 where none stands."""
+    return int(text) if text and text.isdigit() else 0
+
+
+def texts(data: bytes | None) -> tuple[str, ...]:
+    """Return the texts of a JSON list; none where no such list stands."""
+    try:
+        found = json.loads(data) if data else []
+    except ValueError:
+        return ()
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+# -- a job's hash ---------------------------------------------------------------------------
+
+
+def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int]:
+    """Return the fields of a new job that depend on it; lua/enqueue.lua adds the others."""
+    fields: dict[str, str | bytes | int] = {
+        "origin": env,
+        "data": job.data,
+        "description": job.description,
+        "timeout": seconds(job.timeout),
+        "result_ttl": seconds(job.result_ttl),
+        "failure_ttl": seconds(job.failure_ttl),
+    }
+    if job.retries:
+        fields["retries_left"] = job.retries
+        fields["retry_intervals"] = json.dumps(retry_intervals(job.retries, job.retry_delays))
+    if job.priority is Priority.HIGH:
+        fields["enqueue_at_front"] = 1
+        if job.retries:
+            fields["enqueue_at_front_on_retry"] = 1
+    if not job.redeliver:
+        fields["reuse_once"] = 1
+    if job.meta:
+        fields["meta"] = job.meta
+    return fields
+
+
+def retry_intervals(retries: int, delays: Sequence[timedelta]) -> list[int | float]:
+    """Return the waits as rq counts them.
+
+    Where there are fewer waits than retries, rq repeats the *first*; ours repeats the last, so
+    each retry gets its own, unless all are the same.
+    """
+    waits = [_short(delay.total_seconds()) for delay in delays[:retries]] or [0]
+    if len(set(waits)) == 1:
+        return waits[:1]
+    return waits + waits[-1:] * (retries - len(waits))
+
+
+def job(job_id: str, values: Sequence[bytes | None], due_at: datetime | None = None) -> Job | None:
+    """Return the job whose hash has these values of JOB_FIELDS; None where there is none."""
+    fields = dict(zip(JOB_FIELDS, values, strict=True))
+    if fields["data"] is None or fields["origin"] is None:
+        return None
+    return Job(
+        id=job_id,
+        environment=_text(fields["origin"]),
+        status=status(fields["status"]) or JobStatus.CREATED,
+        task=task_name(fields["data"]),
+        description=_text(fields["description"]),
+        created_at=moment(fields["created_at"]),
+        enqueued_at=moment(fields["enqueued_at"]),
+        started_at=moment(fields["started_at"]),
+        ended_at=moment(fields["ended_at"]),
+        due_at=due_at,
+        timeout=duration(fields["timeout"], None),
+        retries_left=number(fields["retries_left"]),
+        deliveries_lost=number(fields["reuse_losses"]),
+        replica=_text(fields["worker_name"]),
+        dependencies=texts(fields["dependency_ids"]),
+        deaths=texts(fields["reuse_deaths"]),
+    )
+
+
+def status(text: bytes | None) -> JobStatus | None:
+    """Return the status of that name; None where there is none."""
+    try:
+        return JobStatus(_text(text))
+    except ValueError:
+        return None
+
+
+def task_name(data: bytes) -> str:
+    """Return the function that a payload calls, or '' where it cannot be read.
+
+    No payload is loaded for it: a pickle could run code.
+    """
+    head = _head(data)
+    try:
+        if head.startswith(b"["):
+            name, _ = json.JSONDecoder().raw_decode(head[1:].decode(errors="ignore").lstrip())
+        else:
+            name = next(arg for op, arg, _ in pickletools.genops(head) if _is_text(op.name))
+    except (ValueError, StopIteration, IndexError):
+        return ""
+    return name if isinstance(name, str) else ""
+
+
+# -- a job's results ------------------------------------------------------------------------
+
+
+def encoded_value(value: bytes | None) -> bytes:
+    """Return a serialized return value as it stands in a result entry; b'' for None."""
+    return b"" if value is None else base64.b64encode(value)
+
+
+def encoded_error(text: str) -> bytes:
+    """Return a traceback as it stands in a result entry."""
+    return base64.b64encode(zlib.compress(text.encode()))
+
+
+def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:
+    """Return what an entry of a result stream says."""
+    fields = dict(zip(words[::2], words[1::2], strict=True))
+    return ResultRecord(
+        kind=ResultKind(int(fields[b"type"])),
+        value=_decoded(fields, b"return_value"),
+        error=_error(fields),
+        replica=_text(fields.get(b"worker_name")),
+        created_at=moment_ms(entry_id.split(b"-")[0]),
+    )
+
+
+# -------------------------------------------------------------------------------------------
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").decode(errors="replace")
+
+
+def _short(number: float) -> int | float:
+    return int(number) if number == int(number) else number
+
+
+def _head(data: bytes) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(data, _NAME_WITHIN)
+    except zlib.error:  # it was never compressed
+        return data[:_NAME_WITHIN]
+
+
+def _is_text(opcode: str) -> bool:
+    return "UNICODE" in opcode
+
+
+def _decoded(fields: Mapping[bytes, Any], name: bytes) -> bytes | None:
+    try:
+        return base64.b64decode(fields[name], validate=True) if name in fields else None
+    except binascii.Error:
+        return None
+
+
+def _error(fields: Mapping[bytes, Any]) -> str:
+    packed = _decoded(fields, b"exc_string")
+    try:
+        return zlib.decompress(packed).decode(errors="replace") if packed else ""
+    except zlib.error:
+        return ""

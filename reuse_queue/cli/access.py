@@ -132,16 +132,15 @@ def settings_for(redis_url: str | None) -> Settings:
     return replace(settings, redis_url=url) if url else settings
 
 
-def redis_option(function: Callable[P, R]) -> Callable[P, R]:
-    """Give a command --redis-url, or what its environment variables say."""
+def redis_option(otherwise: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Give a command --redis-url, or what its environment variables say, or `otherwise`."""
     return click.option(
         "--redis-url",
         metavar="URL",
         envvar=["REUSE_QUEUE_REDIS_URL", "REDIS_URL"],
         show_envvar=True,
-        help="redis://, rediss:// or unix://; default: the Redis of a `run` in this folder, "
-        "else redis://localhost:6379/0.",
-    )(function)
+        help=f"redis://, rediss:// or unix://; otherwise {otherwise}.",
+    )
 
 
 def json_option(function: Callable[P, R]) -> Callable[P, R]:
@@ -154,7 +153,7 @@ def json_option(function: Callable[P, R]) -> Callable[P, R]:
 def with_access(function: Callable[Concatenate[Access, P], R]) -> Callable[..., R]:
     """Give a command --redis-url and an `Access` as its first argument."""
 
-    @redis_option
+    @redis_option("the Redis of a `run` in this folder, or redis://localhost:6379/0")
     @wraps(function)
     def command(*args: Any, redis_url: str | None, **options: Any) -> R:
         with closing(Access(settings_for(redis_url))) as access:

@@ -11,7 +11,7 @@ from reuse_queue.broker.doctor import supported
 from reuse_queue.cli.access import Access, with_access
 
 
-@click.command()
+@click.command(short_help="Run replicas on this machine, as the scaler orders.")
 @click.argument("targets", metavar="MODULE:ENV...", nargs=-1, required=True)
 @click.option(
     "--max-replicas", type=click.IntRange(min=1), help="Replicas on this machine, at most."

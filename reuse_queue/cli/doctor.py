@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from reuse_queue.environment import TaskEnvironment
 
 from reuse_queue.broker.doctor import probe
 from reuse_queue.cli import tables
@@ -21,11 +20,12 @@ from reuse_queue.cli.findings import Finding, Level, findings
 from reuse_queue.cli.names import not_there
 from reuse_queue.cli.tables import Column
 from reuse_queue.cli.words import plural
+from reuse_queue.environment import TaskEnvironment
 
 _COLUMNS = (Column(""), Column("what"), Column("found", folds=True))
 
 
-@click.command()
+@click.command(short_help="Find what keeps jobs from running.")
 @click.argument("targets", metavar="[MODULE:ENV]...", nargs=-1)
 @json_option
 @with_access

@@ -20,7 +20,7 @@ _COLUMNS = (
 )
 
 
-@click.command()
+@click.command(short_help="Say why an environment has the replicas it has.")
 @click.argument("env")
 @click.option(
     "--count",

@@ -39,9 +39,9 @@ class _WithCommand(click.Command):
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND ...]"]
 
 
-@click.command(cls=_WithCommand)
+@click.command(cls=_WithCommand, short_help="Run environments on this machine, with one command.")
 @click.argument("targets", metavar="MODULE:ENV...", nargs=-1, required=True)
-@redis_option
+@redis_option("it starts one, whose data stays in the folder")
 @click.option(
     "--data",
     "folder",

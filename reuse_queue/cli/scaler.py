@@ -9,7 +9,7 @@ from reuse_queue.cli.access import Access, with_access
 from reuse_queue.scaler.main import run
 
 
-@click.command()
+@click.command(short_help="Start and drain replicas by their policies.")
 @with_access
 def scaler(access: Access) -> None:
     """Start and drain replicas by their environments' policies.

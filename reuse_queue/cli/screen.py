@@ -144,7 +144,8 @@ def _shortened(name: str, width: int) -> str:
 
 
 def _title(says: Frame, width: int) -> Text:
-    up = f"up {words.duration(timedelta(seconds=int(says.up.total_seconds())))}"
+    whole = timedelta(seconds=max(int(says.up.total_seconds()), 1))
+    up = f"up {words.duration(whole)}"
     left = Text.assemble(("reuse-queue", "bold"), "  ", (says.title, "dim"))
     left.truncate(max(width - len(up) - _GAP, 0), overflow="ellipsis", pad=True)
     return left.append(" " * _GAP).append(up, "dim")

@@ -82,6 +82,8 @@ class LiveView(View):
         # A line that reaches the last column makes some terminals wrap.
         lines = height if self._whole else min(_PANEL_LINES, height - 2)
         drawn = frame(seen, Frame(self._title, up, status), width - 1, max(lines, 6))
+        if not self._whole:
+            drawn = Text("─" * (width - 1) + "\n", "bright_black", no_wrap=True).append_text(drawn)
         self._live.update(drawn, refresh=True)
 
     def output(self, line: str) -> None:

@@ -126,7 +126,7 @@ def retry_intervals(retries: int, delays: Sequence[timedelta]) -> list[int | flo
     return waits + waits[-1:] * (retries - len(waits))
 
 
-def job(job_id: str, values: Sequence[bytes | None], due_at: datetime | None = None) -> Job | None:
+def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
     """Return the job whose hash has these values of JOB_FIELDS; None where there is none."""
     fields = dict(zip(JOB_FIELDS, values, strict=True))
     if fields["data"] is None or fields["origin"] is None:
@@ -141,7 +141,6 @@ def job(job_id: str, values: Sequence[bytes | None], due_at: datetime | None = N
         enqueued_at=moment(fields["enqueued_at"]),
         started_at=moment(fields["started_at"]),
         ended_at=moment(fields["ended_at"]),
-        due_at=due_at,
         timeout=duration(fields["timeout"], None),
         retries_left=number(fields["retries_left"]),
         deliveries_lost=number(fields["reuse_losses"]),

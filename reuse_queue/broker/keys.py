@@ -73,6 +73,25 @@ class Keys:
         """Return the set of what a worker holds: members `<job>:<execution>`."""
         return f"{self.prefix}:worker:{name}:executions"
 
+    def books(self, env: str) -> tuple[str, ...]:
+        """Return the keys that the steps on an environment's jobs start with, as lua/lib/books."""
+        registries = ("wip", "finished", "failed", "canceled", "scheduled")
+        return (
+            self.queue(env),
+            *(self.registry(kind, env) for kind in registries),
+            self.environment(env),
+            self.held(env),
+            self.replicas(env),
+            self.ended(env),
+            self.workers(),
+            self.workers_of(env),
+            self.deaths(env),
+        )
+
+    def names(self, env: str) -> tuple[str, ...]:
+        """Return the words that those steps start with."""
+        return (f"{self.prefix}:", self.own(env), env, self.wake_channel())
+
     # -- ours -------------------------------------------------------------------------------
 
     def environments(self) -> str:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from reuse_queue.broker.connection import Step
+from reuse_queue.broker import codec
+from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
-from reuse_queue.job import Job, JobStatus, NewJob, ResultRecord
+from reuse_queue.errors import JobNotFound
+from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultRecord
+
+Ending = tuple[JobStatus | None, ResultRecord | None]
+
+_MAX_BATCH = 1000
+# A script call of more than this would keep the server from its other clients too long.
+_MAX_BATCH_BYTES = 8 * 1024 * 1024
+# Each cancel may search through two thousand ids.
+_MAX_CANCELS = 100
+_REGISTRIES = {
+    JobStatus.STARTED: "wip",
+    JobStatus.FINISHED: "finished",
+    JobStatus.FAILED: "failed",
+    JobStatus.DEFERRED: "deferred",
+    JobStatus.SCHEDULED: "scheduled",
+    JobStatus.CANCELED: "canceled",
+    JobStatus.READY_TO_ENQUEUE: "ready",
+}
+# Their scores say what comes next, not what happened last.
+_NEXT_FIRST = frozenset({JobStatus.STARTED, JobStatus.SCHEDULED})
 
 
 class JobQueue:
@@ -22,7 +44,17 @@ class JobQueue:
         One round trip (batches of at most 1,000 in one pipeline). A job whose id exists already
         is left as it is, so a repeat after a lost reply is harmless. Wakes the scaler.
         """
-        raise NotImplementedError
+        keys = (
+            self._keys.queue(env),
+            self._keys.urgent(env),
+            self._keys.registry("scheduled", env),
+            self._keys.queues(),
+            self._keys.environment(env),
+        )
+        shared = (self._keys.job(""), env, self._keys.wake_channel())
+        batches = _batches(_words(env, job) for job in jobs)
+        replies = yield [call("enqueue", keys, *shared, *words) for words in batches]
+        return sum(replies)
 
     def fetch(self, job_id: str) -> Step[Job]:
         """Return a job as it is now.
@@ -30,49 +62,196 @@ class JobQueue:
         Raises:
             JobNotFound: there is no such job.
         """
-        raise NotImplementedError
+        found = yield from self.fetch_many([job_id])
+        if not found:
+            raise JobNotFound(
+                f"there is no job {job_id!r}: it never existed, or its record has expired"
+            )
+        return found[0]
 
     def fetch_many(self, job_ids: Sequence[str]) -> Step[list[Job]]:
-        """Return those of the jobs that exist, in the given order, in one round trip."""
-        raise NotImplementedError
+        """Return those of the jobs that exist, in the given order.
 
-    def result(self, job_id: str) -> Step[tuple[JobStatus | None, ResultRecord | None]]:
-        """Return a job's status and newest final result record; (None, None) for no such job."""
-        raise NotImplementedError
+        One round trip; one more where there are scheduled ones, to learn when they are due.
+        """
+        hashes = yield [command("HMGET", self._keys.job(i), *codec.JOB_FIELDS) for i in job_ids]
+        read = [codec.job(i, values) for i, values in zip(job_ids, hashes, strict=True)]
+        found = [job for job in read if job is not None]
+        due = yield from self._due_at(found)
+        return [replace(job, due_at=due.get(job.id)) for job in found]
 
-    def wait_result(
-        self, job_id: str, block: timedelta
-    ) -> Step[tuple[JobStatus | None, ResultRecord | None]]:
-        """Return what `result` does, after waiting for a final record for at most `block`.
+    def result(self, job_id: str) -> Step[Ending]:
+        """Return a job's status and the record of its end; (None, None) for no such job.
+
+        There is a record only where the job has finished, failed or been stopped: that of an
+        earlier end of a job that was put back does not count.
+        """
+        ending, _ = yield from self._ending(job_id)
+        return ending
+
+    def wait_result(self, job_id: str, block: timedelta) -> Step[Ending]:
+        """Return what `result` does, after waiting for the job's end for at most `block`.
 
         Waits on the result stream (XREAD BLOCK, at most MAX_BLOCK_S a call); a job that ends
-        without a record (canceled) is seen when the wait ends.
+        without a record (canceled, or not to be kept) is seen when the wait ends.
         """
-        raise NotImplementedError
+        ending, newest = yield from self._ending(job_id)
+        status, _ = ending
+        block_s = min(block.total_seconds(), MAX_BLOCK_S)
+        if status is None or status.ended or block_s <= 0:
+            return ending
+        stream = ("STREAMS", self._keys.results(job_id), newest)
+        # Redis takes 0 for "no timeout".
+        yield command("XREAD", "BLOCK", max(1, round(block_s * 1000)), *stream, blocks_s=block_s)
+        ending, _ = yield from self._ending(job_id)
+        return ending
 
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Cancel jobs; return the status each had before, None where there is no such job.
 
-        Queued, scheduled and deferred jobs are canceled at once; a running one is ordered to be
-        (its replica hears of it at once and records it); one that has ended is left as it is.
+        Jobs that wait (queued, scheduled, deferred …) are canceled at once; a running one is
+        ordered to be (its replica hears of it at once and records it); one that has ended is left
+        as it is. Jobs that depend on a canceled one stay deferred, as in rq.
+
+        The id of a queued job leaves the list if it is near either end of it. One deep inside
+        stays, and counts as backlog, until a claim comes to it and drops it; requeued meanwhile,
+        it is there twice, and the second one is dropped, since the job no longer waits.
         """
-        raise NotImplementedError
+        more = ("urgent", "deferred", "ready")
+        return (yield from self._steered("cancel", job_ids, more, _MAX_CANCELS))
 
     def requeue(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Put failed, canceled or stopped jobs back into their queue; return the statuses before.
 
         Jobs in another status are left as they are. The count of losses starts anew.
         """
-        raise NotImplementedError
+        return (yield from self._steered("requeue", job_ids, (), _MAX_BATCH))
 
     def ids(self, env: str, status: JobStatus, start: int, count: int) -> Step[list[str]]:
-        """Return ids of an environment's jobs of one status, at most `count` from `start` on."""
-        raise NotImplementedError
+        """Return ids of an environment's jobs of one status, at most `count` from `start` on.
+
+        In the order in which they will be claimed or are due; those that ended, the latest first.
+        Those that were stopped are among the failed, as in rq; a status without a registry has
+        none.
+        """
+        if count < 1:
+            return []
+        if status is JobStatus.QUEUED:
+            return (yield from self._queued(env, start, count))
+        kind = _REGISTRIES.get(status)
+        if kind is None:
+            return []
+        verb = "ZRANGE" if status in _NEXT_FIRST else "ZREVRANGE"
+        found = yield command(verb, self._keys.registry(kind, env), start, start + count - 1)
+        # What runs is registered by job and execution.
+        return [member.decode().split(":")[0] for member in found]
 
     def counts(self, env: str) -> Step[dict[JobStatus, int]]:
         """Return how many jobs of an environment are in each status that has a registry."""
-        raise NotImplementedError
+        queued, urgent, *others = yield [
+            command("LLEN", self._keys.queue(env)),
+            command("LLEN", self._keys.urgent(env)),
+            *(command("ZCARD", self._keys.registry(kind, env)) for kind in _REGISTRIES.values()),
+        ]
+        return {JobStatus.QUEUED: queued + urgent, **dict(zip(_REGISTRIES, others, strict=True))}
 
     def due(self, env: str, limit: int = 1000) -> Step[int]:
-        """Move scheduled jobs that are due to the queue; return how many."""
-        raise NotImplementedError
+        """Move scheduled jobs that are due to the queue; return how many.
+
+        Also queues what rq left ready to enqueue, and trims the registries of ended jobs: to be
+        called once in a while even where nothing is scheduled.
+        """
+        reply = yield self._on_books("due", env, ("ready",), limit)
+        return int(reply)
+
+    # ---------------------------------------------------------------------------------------
+
+    def _ending(self, job_id: str) -> Step[tuple[Ending, bytes]]:
+        """Return what `result` does, and the id of the job's newest record."""
+        status, newest, *record = yield call(
+            "result", (self._keys.job(job_id), self._keys.results(job_id))
+        )
+        return (codec.status(status), codec.result_record(*record) if record else None), newest
+
+    def _due_at(self, jobs: Iterable[Job]) -> Step[dict[str, datetime]]:
+        scheduled = [job for job in jobs if job.status is JobStatus.SCHEDULED]
+        if not scheduled:
+            return {}
+        scores = yield [
+            command("ZSCORE", self._keys.registry("scheduled", job.environment), job.id)
+            for job in scheduled
+        ]
+        return {
+            job.id: datetime.fromtimestamp(float(score), UTC)
+            for job, score in zip(scheduled, scores, strict=True)
+            if score is not None
+        }
+
+    def _queued(self, env: str, start: int, count: int) -> Step[list[str]]:
+        queue, urgent = self._keys.queue(env), self._keys.urgent(env)
+        found, before = yield [
+            command("LRANGE", urgent, start, start + count - 1),
+            command("LLEN", urgent),
+        ]
+        if len(found) < count:
+            first = max(0, start - before)
+            found += yield command("LRANGE", queue, first, first + count - len(found) - 1)
+        return [job_id.decode() for job_id in found]
+
+    def _steered(
+        self, script: str, job_ids: Sequence[str], more: tuple[str, ...], most: int
+    ) -> Step[list[JobStatus | None]]:
+        """Call a script on jobs, environment by environment; return what it says of each job."""
+        if not job_ids:
+            return []
+        origins = yield [command("HGET", self._keys.job(i), "origin") for i in job_ids]
+        found: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
+        parts = list(_parts(dict(zip(job_ids, origins, strict=True)), most))
+        replies = yield [self._on_books(script, env, more, *part) for env, part in parts]
+        for (_, part), statuses in zip(parts, replies, strict=True):
+            found.update(zip(part, map(codec.status, statuses), strict=True))
+        return [found[job_id] for job_id in job_ids]
+
+    def _on_books(self, script: str, env: str, more: tuple[str, ...], *words: Value) -> Command:
+        """Return the call of a script on the books of an environment and some keys more."""
+        keys = self._keys
+        further = (
+            keys.urgent(env) if name == "urgent" else keys.registry(name, env) for name in more
+        )
+        return call(script, (*keys.books(env), *further), *keys.names(env), *words)
+
+
+def _words(env: str, job: NewJob) -> list[Value]:
+    """Return what lua/enqueue.lua is to know of one job."""
+    delay: Value = ""
+    if job.delay is not None and job.delay > timedelta(0):
+        delay = job.delay.total_seconds()
+    fields = [word for pair in codec.new_job(env, job).items() for word in pair]
+    urgent = int(job.priority is Priority.HIGH)
+    return [job.id, delay, urgent, len(fields), *fields]
+
+
+def _batches(jobs: Iterable[list[Value]]) -> Iterator[list[Value]]:
+    """Yield the words of so many jobs as one call may take."""
+    words: list[Value] = []
+    count = size = 0
+    for job in jobs:
+        grows = sum(len(word) for word in job if isinstance(word, str | bytes))
+        if count == _MAX_BATCH or (count and size + grows > _MAX_BATCH_BYTES):
+            yield words
+            words, count, size = [], 0, 0
+        words += job
+        count, size = count + 1, size + grows
+    if words:
+        yield words
+
+
+def _parts(origins: dict[str, bytes | None], most: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield environments with at most so many of their jobs, each job once."""
+    by_env: dict[str, list[str]] = {}
+    for job_id, origin in origins.items():
+        if origin is not None:
+            by_env.setdefault(origin.decode(), []).append(job_id)
+    for env, ids in by_env.items():
+        for at in range(0, len(ids), most):
+            yield env, ids[at : at + most]

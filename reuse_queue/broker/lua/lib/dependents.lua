@@ -22,7 +22,7 @@ local function release_dependents(parent, outcome)
     if job[1] == 'deferred' and job[2] and enough[outcome] and met(id, parent, enough) then
       redis.call('ZREM', rq .. 'deferred:' .. job[2], id)
       redis.call('SREM', dependents_key, id)
-      push(job[2], id)
+      push(job[2], id, goes_first(id))
     end
   end
 end

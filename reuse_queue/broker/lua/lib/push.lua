@@ -1,5 +1,4 @@
 -- push: a job enters its queue; one with a rate limit (rq's RateLimit) when it has a slot.
--- `to_back`: whatever its fields say of the front.
 -- include slot
 local function admit(id, limit, most)
   redis.call('SADD', rq .. 'rl-keys', limit)
@@ -11,10 +10,16 @@ local function admit(id, limit, most)
   release_slot(id, limit)
 end
 
-local function push(origin, id, to_back)
+-- goes_first: whether a job is to be put before those that wait already, by rq's rule.
+local function goes_first(id)
+  local job = redis.call('HMGET', rq .. 'job:' .. id, 'enqueue_at_front',
+    'enqueue_at_front_on_retry', 'ended_at')
+  return job[1] == '1' or (job[2] == '1' and (job[3] or '') ~= '')
+end
+
+local function push(origin, id, first)
   local job_key, origin_key = rq .. 'job:' .. id, rq .. 'queue:' .. origin
-  local job = redis.call('HMGET', job_key, 'ttl', 'enqueue_at_front', 'enqueue_at_front_on_retry',
-    'ended_at', 'rate_limit_key', 'rate_limit_concurrency')
+  local job = redis.call('HMGET', job_key, 'ttl', 'rate_limit_key', 'rate_limit_concurrency')
   local ttl = tonumber(job[1]) or 0
   if ttl > 0 then
     redis.call('EXPIRE', job_key, ttl)
@@ -22,13 +27,11 @@ local function push(origin, id, to_back)
     redis.call('EXPIRE', rq .. 'job::' .. id .. ':dependencies', ttl)
   end
   redis.call('SADD', rq .. 'queues', origin_key)
-  if job[5] and job[5] ~= '' then
-    return admit(id, job[5], job[6])
+  if job[2] and job[2] ~= '' then
+    return admit(id, job[2], job[3])
   end
-  local tried = job[4] and job[4] ~= ''
-  local at_front = not to_back and (job[2] == '1' or (tried and job[3] == '1'))
   redis.call('HSET', job_key, 'status', 'queued', 'enqueued_at', now_stamp)
-  redis.call(at_front and 'LPUSH' or 'RPUSH', origin_key, id)
+  redis.call(first and 'LPUSH' or 'RPUSH', origin_key, id)
   if origin == env then
     pushed = pushed + 1
     return

@@ -1,0 +1,60 @@
+-- cancel: end jobs that wait, order the end of those that run.
+-- KEYS  those of books, then 14 urgent, 15 deferred, 16 ready
+-- ARGV  those of books, then 5 … ids
+-- returns the status that each had, nil where there is no such job
+-- include slot
+local urgent_key, deferred_key, ready_key = unpack(KEYS, 14, 16)
+local REGISTRY = {deferred = deferred_key, scheduled = scheduled_key,
+  ready_to_enqueue = ready_key}
+local WAITING = {created = true, queued = true, deferred = true, scheduled = true,
+  ready_to_enqueue = true, rate_limited = true}
+local NEAR = 1000
+
+-- take_out: an id near either end of a list. One that is deep inside stays (nothing here may cost
+-- as much as the backlog is long): a claim drops it, since its job is not queued.
+local function take_out(list_key, id)
+  for _, rank in ipairs({1, -1}) do
+    if redis.call('LPOS', list_key, id, 'RANK', rank, 'MAXLEN', NEAR) then
+      return redis.call('LREM', list_key, rank, id)
+    end
+  end
+  return 0
+end
+
+local function end_waiting(id, status, limit)
+  redis.call('HSET', rq .. 'job:' .. id, 'status', 'canceled')
+  redis.call('ZADD', canceled_key, math.floor(seconds), id)
+  if status == 'queued' and take_out(queue_key, id) == 0 then
+    take_out(urgent_key, id)
+  elseif REGISTRY[status] then
+    redis.call('ZREM', REGISTRY[status], id)
+  end
+  if limit and limit ~= '' then
+    redis.call('ZREM', rq .. 'rl:' .. limit .. ':rate_limited', id)
+    release_slot(id, limit)
+  end
+end
+
+-- order_end: in words that make a replica beat, and that rq's own workers obey.
+local function order_end(id, holder)
+  if redis.call('EXISTS', own .. 'replica:' .. holder) == 1 then
+    for _, execution in ipairs(redis.call('ZRANGE', rq .. 'executions:' .. id, 0, -1)) do
+      redis.call('SADD', own .. 'cancels:' .. holder, execution)
+    end
+  end
+  redis.call('PUBLISH', rq .. 'pubsub:' .. holder,
+    cjson.encode({command = 'stop-job', job_id = id}))
+end
+
+local statuses = {}
+for at = 5, #ARGV do
+  local id = ARGV[at]
+  local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'worker_name', 'rate_limit_key')
+  statuses[at - 4] = job[1]
+  if job[1] == 'started' then
+    order_end(id, job[2] or '')
+  elseif WAITING[job[1]] then
+    end_waiting(id, job[1], job[3])
+  end
+end
+return statuses

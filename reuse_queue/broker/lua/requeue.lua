@@ -1,0 +1,27 @@
+-- requeue: put jobs that failed, or were canceled or stopped, back into their queue.
+-- KEYS  those of books
+-- ARGV  those of books, then 5 … ids
+-- returns the status that each had, nil where there is no such job
+-- include push
+local REGISTRY = {failed = failed_key, stopped = failed_key, canceled = canceled_key}
+local statuses = {}
+for at = 5, #ARGV do
+  local id = ARGV[at]
+  local job_key = rq .. 'job:' .. id
+  local status = redis.call('HGET', job_key, 'status')
+  statuses[at - 4] = status
+  if REGISTRY[status] then
+    redis.call('ZREM', REGISTRY[status], id)
+    redis.call('HSET', job_key, 'started_at', '', 'ended_at', '', 'worker_name', '')
+    redis.call('HDEL', job_key, 'reuse_losses', 'reuse_deaths')
+    -- It must not expire while it waits.
+    redis.call('PERSIST', job_key)
+    redis.call('PERSIST', job_key .. ':dependents')
+    redis.call('PERSIST', rq .. 'job::' .. id .. ':dependencies')
+    push(env, id, false)
+  end
+end
+if pushed > 0 then
+  wake(env_key, channel, env)
+end
+return statuses

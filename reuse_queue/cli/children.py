@@ -84,15 +84,14 @@ class UserCommand:
 
     @classmethod
     async def start(
-        cls, words: Sequence[str], environ: Mapping[str, str], *, out: bool, err: bool
+        cls, words: Sequence[str], environ: Mapping[str, str], *, relayed: bool
     ) -> UserCommand:
-        """Start the command; `out` and `err` say which streams are to be read by `lines`."""
-        pipe = asyncio.subprocess.PIPE
+        """Start the command; where `relayed`, what it prints for our terminal is in `streams`."""
         process = await asyncio.create_subprocess_exec(
             *words,
             env={**os.environ, **environ},
-            stdout=pipe if out else None,
-            stderr=pipe if err else None,
+            stdout=asyncio.subprocess.PIPE if relayed and sys.stdout.isatty() else None,
+            stderr=asyncio.subprocess.PIPE if relayed and sys.stderr.isatty() else None,
             limit=_LINE_LIMIT,
             preexec_fn=ending_with_parent(),  # one system call, takes no lock
         )

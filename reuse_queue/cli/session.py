@@ -54,10 +54,8 @@ class Session:
         self._access = access
         self._server = server
         self._view = view
-        self._environ = {
-            "REUSE_QUEUE_REDIS_URL": access.settings.redis_url,
-            "PYTHONUNBUFFERED": "1",
-        }
+        # A URL may hold a password: it goes by the environment, which only this user can read.
+        self._environ = {"REUSE_QUEUE_REDIS_URL": access.settings.redis_url}
         self._started = time.monotonic()
         self._status = "starting"
         self._seen: Seen | None = None
@@ -130,9 +128,9 @@ class Session:
 
     async def _run_command(self) -> None:
         relays = self._view.relays
-        self._command = await UserCommand.start(
-            self._plan.command, self._environ, out=relays, err=relays
-        )
+        # What comes through a pipe is to be seen at once all the same.
+        environ = self._environ | ({"PYTHONUNBUFFERED": "1"} if relays else {})
+        self._command = await UserCommand.start(self._plan.command, environ, relayed=relays)
         async with asyncio.TaskGroup() as group:
             for stream in self._command.streams:
                 group.create_task(self._relay(stream))
@@ -242,6 +240,8 @@ async def _beside(what: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         yield
     finally:
         await _ended([task])
+    if not task.cancelled():
+        task.result()
 
 
 async def _ended(tasks: Sequence[asyncio.Future[Any]]) -> None:

@@ -103,6 +103,8 @@ class EnvironmentRecord:
 
     name: str
     state: EnvironmentState = EnvironmentState.ACTIVE
+    active_since: datetime | None = None
+    """Since when it has been ACTIVE, this time."""
     policy: ReusePolicy | None = None
     """As last announced; None where no agent or application ever announced one."""
     override: tuple[int, int] | None = None

@@ -12,6 +12,7 @@ from datetime import timedelta
 from reuse_queue.errors import InvalidSettings
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+_RECORDS_OUTLAST = timedelta(seconds=60)
 _PREFIX = re.compile(r"[A-Za-z0-9_.:{}-]+")
 
 
@@ -78,6 +79,14 @@ class Settings:
                     values[each.name] = _read(variable, text, _READERS.get(str(each.type), str))
                     break
         return cls(**values)  # type: ignore[arg-type]  # names and types come from the fields
+
+    @property
+    def records_last(self) -> timedelta:
+        """How long the records of what a lease covers last without renewal: longer than it.
+
+        rq's own cleanup (even `rq info` runs it) fails what it finds lapsed; ours comes first.
+        """
+        return self.lease + _RECORDS_OUTLAST
 
     def to_env(self) -> dict[str, str]:
         """Return the environment variables from which `from_env` reads these settings."""

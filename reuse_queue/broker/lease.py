@@ -37,19 +37,7 @@ class Leases:
         self._env = env
         self._settings = settings
         self._lasts_s = round((settings.lease + GRACE).total_seconds())
-        registries = ("wip", "finished", "failed", "canceled", "scheduled")
-        self._books = (
-            keys.queue(env),
-            *(keys.registry(kind, env) for kind in registries),
-            keys.environment(env),
-            keys.held(env),
-            keys.replicas(env),
-            keys.ended(env),
-            keys.workers(),
-            keys.workers_of(env),
-            keys.deaths(env),
-        )
-        self._names = (f"{keys.prefix}:", keys.own(env), env, keys.wake_channel())
+        self._books, self._names = keys.books(env), keys.names(env)
 
     def wait(self, replica: str, timeout: timedelta) -> Step[str | None]:
         """Wait for a job and return its id, moved to the replica's own waiting list; else None.

@@ -1,8 +1,10 @@
 -- reclaim: end replicas whose lease has run out, all that they held as lost.
+-- Then jobs whose lease ran out though no replica on the books holds them: a whole installation
+-- may have been away for so long that the records of what each replica held have expired.
 -- KEYS  those of books
 -- ARGV  those of books, then 5 losses after which a job is dead, 6 how many replicas at most,
 --       7 how long the waiting list of an ended replica may still be filled (ms)
--- returns their names
+-- returns the replicas' names
 -- include retire
 local CAUSE = 'lease ran out'
 local names = redis.call('ZRANGEBYSCORE', replicas_key, '-inf', now_ms, 'LIMIT', 0, ARGV[6])
@@ -21,9 +23,21 @@ for _, name in ipairs(names) do
     was_ready, 'age', age, 'detail', ''})
 end
 
-for _, name in ipairs(redis.call('ZRANGE', ended_key, 0, -1)) do
-  return_front(own .. 'waiting:' .. name)
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', wip_key, '-inf', seconds, 'LIMIT', 0, 1000)) do
+  local held = holding(member)
+  if held then
+    local name = read(false, 'HGET', rq .. 'job:' .. held.id, 'worker_name') or ''
+    read(0, 'SREM', rq .. 'worker:' .. name .. ':executions', member)
+    pcall(settle, held, 'lost', name, death_line(name, '', CAUSE), own .. 'cancels:' .. name)
+  else
+    redis.call('ZREM', wip_key, member)
+  end
 end
+
+for _, name in ipairs(redis.call('ZRANGE', ended_key, 0, -1)) do
+  return_waiting(own .. 'waiting:' .. name)
+end
+return_front()
 redis.call('ZREMRANGEBYSCORE', ended_key, '-inf', now_ms - tonumber(ARGV[7]))
 pushed = pushed + #names
 flush()

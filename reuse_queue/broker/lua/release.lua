@@ -24,7 +24,8 @@ for _, each in ipairs(holdings(holds_key)) do
     end
   end
 end
-return_front(waiting_key)
+return_waiting(waiting_key)
+return_front()
 flush()
 note_rest()
 return pushed

@@ -2,15 +2,20 @@
 -- include settle
 local front = {}
 
+local function holding(member)
+  local id, execution = string.match(member, '^([^:]+):(.+)$')
+  if not id then
+    return nil
+  end
+  local created = tonumber(read(false, 'HGET', rq .. 'execution:' .. member, 'created_at'))
+  return {id = id, execution = execution, member = member, created = created or 0,
+    took = math.max(0, seconds - (created or seconds))}
+end
+
 local function holdings(holds_key)
   local held = {}
   for _, member in ipairs(read({}, 'SMEMBERS', holds_key)) do
-    local id, execution = string.match(member, '^([^:]+):(.+)$')
-    if id then
-      local created = tonumber(read(false, 'HGET', rq .. 'execution:' .. member, 'created_at'))
-      held[#held + 1] = {id = id, execution = execution, member = member,
-        created = created or 0, took = math.max(0, seconds - (created or seconds))}
-    end
+    held[#held + 1] = holding(member)
   end
   table.sort(held, function(one, other)
     if one.created == other.created then
@@ -38,13 +43,17 @@ local function give_back(id, execution, at_back)
   end
 end
 
--- return_front: what goes to the front, before it the ids that only lay in a waiting list.
-local function return_front(waiting_key)
+-- return_waiting: push ids that only lay in a waiting list, claimed by nobody yet. Before return_front: they are younger.
+local function return_waiting(list_key)
+  while read(false, 'LMOVE', list_key, queue_key, 'RIGHT', 'LEFT') do
+    pushed = pushed + 1
+  end
+end
+
+-- return_front: push what goes to the front.
+local function return_front()
   for at = #front, 1, -1 do
     redis.call('LPUSH', queue_key, front[at])
   end
   front = {}
-  while read(false, 'LMOVE', waiting_key, queue_key, 'RIGHT', 'LEFT') do
-    pushed = pushed + 1
-  end
 end

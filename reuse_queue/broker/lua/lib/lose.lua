@@ -10,6 +10,18 @@ local function times(count)
   return count == 1 and 'once' or string.format('%d times', count)
 end
 
+-- remembered: the lines of a job's latest deaths; none where they cannot be read.
+local function remembered(text)
+  local readable, all = pcall(cjson.decode, text or '')
+  local lines = {}
+  if readable and type(all) == 'table' then
+    for at = math.max(1, #all - REMEMBERED + 2), #all do
+      lines[#lines + 1] = tostring(all[at])
+    end
+  end
+  return lines
+end
+
 local function obituary(id, losses, deaths, once)
   local why = once and 'and may run only once' or string.format('of at most %d', max_deliveries)
   return string.format('Replicas that were lost while they ran this job:\n  %s\n'
@@ -24,14 +36,8 @@ local function lose(held, holder, line)
   local job_key = rq .. 'job:' .. id
   local job = redis.call('HMGET', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_once')
   local losses = (tonumber(job[1]) or 0) + 1
-  local readable, deaths = pcall(cjson.decode, job[2] or '')
-  if not readable or type(deaths) ~= 'table' then
-    deaths = {}
-  end
+  local deaths = remembered(job[2])
   deaths[#deaths + 1] = line
-  while #deaths > REMEMBERED do
-    table.remove(deaths, 1)
-  end
   redis.call('HSET', job_key, 'reuse_losses', losses, 'reuse_deaths', cjson.encode(deaths))
   local once = job[3] == '1'
   if once or losses >= max_deliveries then

@@ -3,6 +3,11 @@
 -- include slot
 local MOURNED = 100
 
+local function death_line(name, host, cause)
+  local where = host == '' and '' or ' on host ' .. host
+  return string.format('replica %s%s at %s: %s', name, where, now_stamp, cause)
+end
+
 local function settle(held, fate, name, line, cancels_key)
   if redis.call('ZREM', wip_key, held.member) == 0 then
     gone[#gone + 1] = rq .. 'execution:' .. held.member
@@ -31,7 +36,7 @@ end
 local function retire(name, host, cause, fates, death)
   local worker_key, replica_key = rq .. 'worker:' .. name, own .. 'replica:' .. name
   local waiting_key, cancels_key = own .. 'waiting:' .. name, own .. 'cancels:' .. name
-  local line = string.format('replica %s on host %s at %s: %s', name, host, now_stamp, cause)
+  local line = death_line(name, host, cause)
   local count = 0
   local held = holdings(worker_key .. ':executions')
   for _, each in ipairs(held) do
@@ -40,7 +45,8 @@ local function retire(name, host, cause, fates, death)
     count = count + (done and settled or 0)
   end
   local given_back = pushed
-  return_front(waiting_key)
+  return_waiting(waiting_key)
+  return_front()
   count = count + pushed - given_back
   if redis.call('ZREM', replicas_key, name) == 1 and death then
     redis.call('XADD', deaths_key, 'MAXLEN', '~', MOURNED, '*', 'replica', name, 'host', host,

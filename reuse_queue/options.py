@@ -1,25 +1,105 @@
-"""TaskOptions: what can be set for a task, or for one call of it."""
+"""TaskOptions: what can be set for a task, or for one call of it, checked with clear messages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from difflib import get_close_matches
+from functools import cache
+from typing import Any, TypeAlias, TypedDict
 
 from reuse_queue.job import Priority
+
+Seconds: TypeAlias = "int | float | timedelta"
+
+# rq keeps one interval per retry in every job.
+MAX_RETRIES = 1000
+_ZERO = timedelta(0)
+
+
+def duration(name: str, value: Any) -> timedelta:
+    """Return seconds or a timedelta as a timedelta; `name` is for the message.
+
+    Raises:
+        ValueError: it is neither, or negative.
+    """
+    if not isinstance(value, timedelta) and not _is_number(value):
+        raise ValueError(f"{name} must be a number of seconds or a timedelta, got {value!r}")
+    try:
+        found = value if isinstance(value, timedelta) else timedelta(seconds=value)
+    except (OverflowError, ValueError) as error:
+        raise ValueError(f"{name} is not a duration: {value!r}") from error
+    if found < _ZERO:
+        raise ValueError(f"{name} must not be negative, got {value!r}")
+    return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Backoff:
-    """The wait before the n-th retry: `base * factor ** n`, at most `cap`."""
+    """The wait before the n-th retry: `base * factor ** n`, at most `cap`; n counts from 0.
 
-    base: timedelta = timedelta(seconds=1)
+    Args:
+        base: seconds or timedelta, not negative.
+        factor: at least 1; 1 is the same wait every time.
+        cap: seconds or timedelta, not shorter than `base`.
+
+    Raises:
+        ValueError: a parameter breaks its rule; the message names it.
+    """
+
+    base: Seconds = timedelta(seconds=1)
     factor: float = 2.0
-    cap: timedelta = timedelta(minutes=5)
+    cap: Seconds = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        base, cap = duration("backoff base", self.base), duration("backoff cap", self.cap)
+        object.__setattr__(self, "base", base)
+        object.__setattr__(self, "cap", cap)
+        if not _is_number(self.factor) or not 1 <= self.factor < math.inf:
+            raise ValueError(f"backoff factor must be a number from 1 on, got {self.factor!r}")
+        if cap < base:
+            raise ValueError(
+                f"backoff cap ({self.cap}) must not be shorter than base ({self.base})"
+            )
+
+    def delays(self, retries: int) -> tuple[timedelta, ...]:
+        """Return the wait before each of `retries` retries; one value where all are the same."""
+        return _delays(self, retries)
+
+
+class OptionArgs(TypedDict, total=False):
+    """What `@env.task(…)` and `task.override(…)` take, as keywords.
+
+    Durations are seconds or a timedelta.
+    """
+
+    retries: int
+    """How often a failed job is tried again."""
+    backoff: Backoff | Seconds | None
+    """The wait before a retry, always the same or growing; None for none."""
+    timeout: Seconds | None
+    """Longest run of one attempt; None for no limit."""
+    result_ttl: Seconds | None
+    """How long a result is kept; None for ever, 0 for not at all."""
+    failure_ttl: Seconds | None
+    """How long a failed job is kept; None for ever."""
+    priority: Priority | str
+    """`"high"` is claimed before `"normal"`."""
+    redeliver: bool
+    """False: at most once; a job lost with its replica fails instead of running again."""
+    delay: Seconds | None
+    """The job becomes due only that long after its enqueue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskOptions:
-    """The options of a task's calls, checked (see `TaskEnvironment.task` for their meaning)."""
+    """The options of a task's calls, checked (see `OptionArgs` for their meaning)."""
 
     retries: int = 0
     backoff: Backoff | None = Backoff()
@@ -29,3 +109,105 @@ class TaskOptions:
     priority: Priority = Priority.NORMAL
     redeliver: bool = True
     delay: timedelta | None = None
+
+    def changed(self, given: Mapping[str, Any]) -> TaskOptions:
+        """Return these options with the given ones in their place.
+
+        Raises:
+            ValueError: a value breaks its rule, or the option is not for a task to set.
+            TypeError: there is no such option.
+        """
+        return replace(self, **{name: _checked(name, value) for name, value in given.items()})
+
+    @property
+    def retry_delays(self) -> tuple[timedelta, ...]:
+        """The wait before each retry; empty where there is none."""
+        return () if self.backoff is None else self.backoff.delays(self.retries)
+
+
+@cache
+def _delays(backoff: Backoff, retries: int) -> tuple[timedelta, ...]:
+    found: list[timedelta] = []
+    wait = duration("backoff base", backoff.base).total_seconds()
+    cap = duration("backoff cap", backoff.cap).total_seconds()
+    for _ in range(retries):
+        found.append(timedelta(seconds=wait))
+        wait = min(wait * backoff.factor, cap)
+    return tuple(found[:1] if len(set(found)) == 1 else found)
+
+
+def _checked(name: str, value: object) -> Any:
+    if name in _NOT_HERE:
+        raise ValueError(f"{name} cannot be set for a task: {_NOT_HERE[name]}")
+    if name not in _CHECKS:
+        close = get_close_matches(name, _CHECKS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(_CHECKS)}"
+        raise TypeError(f"a task has no option {name!r}; {hint}")
+    return _CHECKS[name](name, value)
+
+
+def _retries(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} must be an int, got {value!r}")
+    if not 0 <= value <= MAX_RETRIES:
+        raise ValueError(f"{name} must be from 0 to {MAX_RETRIES}, got {value}")
+    return value
+
+
+def _backoff(name: str, value: object) -> Backoff | None:
+    if value is None or isinstance(value, Backoff):
+        return value
+    try:
+        wait = duration(name, value)
+    except ValueError as error:
+        raise ValueError(f"{error}; a Backoff will do too, and None for no wait") from error
+    return Backoff(base=wait, factor=1, cap=wait)
+
+
+def _positive(name: str, value: object) -> timedelta | None:
+    if value is None:
+        return None
+    found = duration(name, value)
+    if found == _ZERO:
+        raise ValueError(f"{name} must be longer than 0 s; None is no limit")
+    return found
+
+
+def _optional(name: str, value: object) -> timedelta | None:
+    return None if value is None else duration(name, value)
+
+
+def _priority(name: str, value: Any) -> Priority:
+    try:
+        return Priority(value)
+    except ValueError as error:
+        words = ", ".join(repr(each.value) for each in Priority)
+        raise ValueError(f"{name} must be one of {words}, got {value!r}") from error
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
+_CHECKS: dict[str, Callable[[str, object], object]] = {
+    "retries": _retries,
+    "backoff": _backoff,
+    "timeout": _positive,
+    "result_ttl": _optional,
+    "failure_ttl": _optional,
+    "priority": _priority,
+    "redeliver": _flag,
+    "delay": _optional,
+}
+_OF_THE_ENVIRONMENT = "it belongs to the whole environment; clone_with() makes another one"
+_OF_THE_MACHINE = "replicas run with what their host has; start its agent with it"
+# Options of flyte's tasks that people will try.
+_NOT_HERE = {
+    "reusable": _OF_THE_ENVIRONMENT,
+    "name": "a task is known by its function's dotted name",
+    "interface": "it is the function's signature",
+    "docs": "they are the function's docstring",
+    **dict.fromkeys(("image", "resources", "env_vars", "secrets", "pod_template"), _OF_THE_MACHINE),
+}

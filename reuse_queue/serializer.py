@@ -7,12 +7,13 @@ import pickle
 import zlib
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from reuse_queue.errors import NotDeserializable, NotSerializable, PayloadTooLarge
 
+SerializerName: TypeAlias = Literal["json", "pickle"]
 _MIB = 1024 * 1024
 
 
@@ -20,7 +21,7 @@ class Serializer(Protocol):
     """Turns values into bytes and back, and calls into rq's `data` field and back."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> SerializerName:
         """The name that environments and rq know it by."""
 
     @property
@@ -59,7 +60,7 @@ class Serializer(Protocol):
         """
 
 
-def serializer(name: str) -> Serializer:
+def serializer(name: SerializerName) -> Serializer:
     """Return the serializer of that name.
 
     Raises:
@@ -103,8 +104,6 @@ def plain(value: object) -> Any:
 class _Packing:
     """rq's `data` field, the same for every serializer: zlib of (function, None, args, kwargs)."""
 
-    name: str
-
     def dumps(self, value: object) -> bytes:
         raise NotImplementedError
 
@@ -134,7 +133,7 @@ class _Packing:
 class JsonSerializer(_Packing):
     """rq's `json`: cannot execute code; types come back through the task's annotations."""
 
-    name = "json"
+    name: Literal["json"] = "json"
     typed = True
 
     def dumps(self, value: object) -> bytes:
@@ -155,7 +154,7 @@ class JsonSerializer(_Packing):
 class PickleSerializer(_Packing):
     """rq's default: any Python object; whoever can write to Redis can run code in replicas."""
 
-    name = "pickle"
+    name: Literal["pickle"] = "pickle"
     typed = False
 
     def dumps(self, value: object) -> bytes:
@@ -173,7 +172,10 @@ class PickleSerializer(_Packing):
             raise NotDeserializable(f"the payload cannot be unpickled: {_reason(error)}") from error
 
 
-_SERIALIZERS: dict[str, Serializer] = {"json": JsonSerializer(), "pickle": PickleSerializer()}
+_SERIALIZERS: dict[SerializerName, Serializer] = {
+    "json": JsonSerializer(),
+    "pickle": PickleSerializer(),
+}
 
 
 def _simplified(value: object) -> object:

@@ -1,0 +1,105 @@
+"""Warm, autoscaled worker fleets on Redis, on rq's data format; this is the public API.
+
+Names are imported when they are first used: whoever needs only a part pays only for that.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from reuse_queue.context import RunningJob, current_job
+    from reuse_queue.environment import TaskEnvironment
+    from reuse_queue.errors import (
+        InvalidArguments,
+        InvalidSettings,
+        JobCanceled,
+        JobLost,
+        JobNotFound,
+        JobTimeout,
+        LeaseLost,
+        NotDeserializable,
+        NotSerializable,
+        PayloadTooLarge,
+        RedisNotInstalled,
+        RedisUnavailable,
+        ResultTimeout,
+        ReuseQueueError,
+        TargetNotLoaded,
+        TaskFailed,
+        UnknownEnvironment,
+        UnknownReplica,
+        UnknownTask,
+        UnsupportedRedis,
+        WrongJobStatus,
+    )
+    from reuse_queue.handle import JobHandle
+    from reuse_queue.job import Job, JobStatus, Priority
+    from reuse_queue.options import Backoff
+    from reuse_queue.policy import ReusePolicy, StarvationWarning
+    from reuse_queue.settings import Settings
+    from reuse_queue.task import Task
+
+__all__ = [
+    "Backoff",
+    "InvalidArguments",
+    "InvalidSettings",
+    "Job",
+    "JobCanceled",
+    "JobHandle",
+    "JobLost",
+    "JobNotFound",
+    "JobStatus",
+    "JobTimeout",
+    "LeaseLost",
+    "NotDeserializable",
+    "NotSerializable",
+    "PayloadTooLarge",
+    "Priority",
+    "RedisNotInstalled",
+    "RedisUnavailable",
+    "ResultTimeout",
+    "ReusePolicy",
+    "ReuseQueueError",
+    "RunningJob",
+    "Settings",
+    "StarvationWarning",
+    "TargetNotLoaded",
+    "Task",
+    "TaskEnvironment",
+    "TaskFailed",
+    "UnknownEnvironment",
+    "UnknownReplica",
+    "UnknownTask",
+    "UnsupportedRedis",
+    "WrongJobStatus",
+    "current_job",
+]
+
+_ELSEWHERE = {
+    "Backoff": "options",
+    "Job": "job",
+    "JobHandle": "handle",
+    "JobStatus": "job",
+    "Priority": "job",
+    "ReusePolicy": "policy",
+    "RunningJob": "context",
+    "Settings": "settings",
+    "StarvationWarning": "policy",
+    "Task": "task",
+    "TaskEnvironment": "environment",
+    "current_job": "context",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,84 @@
+"""RedisLink: what stands between an environment and its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from reuse_queue.broker.connection import Connection, Step
+from reuse_queue.broker.fleet import Fleet
+from reuse_queue.broker.queue import JobQueue
+from reuse_queue.facts import EnvironmentRecord
+from reuse_queue.handle import Jobs
+from reuse_queue.job import NewJob
+from reuse_queue.settings import Settings
+
+T = TypeVar("T")
+
+
+class Recorded(Protocol):
+    """An environment, as far as it is made known."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def record(self) -> EnvironmentRecord:
+        """Return what Redis should know of it."""
+
+
+class Link(Protocol):
+    """The way to an environment's jobs: Redis, or a stand-in for tests."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    @property
+    def jobs(self) -> Jobs:
+        """Where to ask about jobs."""
+
+    def write(self, environment: Recorded, jobs: Sequence[NewJob]) -> Step[None]:
+        """Write jobs of an environment and push their ids."""
+
+    def run(self, step: Step[T]) -> T:
+        """Run a step, blocking."""
+
+    async def arun(self, step: Step[T]) -> T:
+        """Run a step on the running loop."""
+
+
+class RedisLink:
+    """The real one; `patience` is how long its steps keep trying to reach Redis."""
+
+    def __init__(self, connection: Connection, patience: timedelta = timedelta(0)) -> None:
+        self.connection = connection
+        self.settings = connection.settings
+        self.jobs = JobQueue(connection.keys)
+        self._fleet = Fleet(connection.keys, connection.settings)
+        self._patience = patience
+        self._announced: set[str] = set()
+
+    def write(self, environment: Recorded, jobs: Sequence[NewJob]) -> Step[None]:
+        """Write jobs; an environment's first ones in this process make it known as well."""
+        if environment.name not in self._announced:
+            yield from self._fleet.announce(environment.record())
+            self._announced.add(environment.name)
+        yield from self.jobs.enqueue(environment.name, jobs)
+
+    def run(self, step: Step[T]) -> T:
+        """Run a step with the blocking client."""
+        return self.connection.run(step, patience=self._patience)
+
+    async def arun(self, step: Step[T]) -> T:
+        """Run a step with the asynchronous client."""
+        return await self.connection.arun(step, patience=self._patience)
+
+
+def redis_link(where: str | Settings | Connection, patience: timedelta) -> RedisLink:
+    """Return the link to the Redis at a URL (all else as the environment variables say)."""
+    if isinstance(where, str):
+        where = replace(Settings.from_env(), redis_url=where)
+    return RedisLink(Connection(where) if isinstance(where, Settings) else where, patience)

@@ -90,6 +90,10 @@ class JobTimeout(ReuseQueueError, TimeoutError):
     """The job ran longer than its timeout."""
 
 
+class LeadLost(ReuseQueueError):
+    """Another scaler leads."""
+
+
 class HostTaken(ReuseQueueError):
     """Another agent runs under this host's name."""
 

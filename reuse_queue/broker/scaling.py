@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from reuse_queue.broker.connection import Step
+from reuse_queue.broker import records
+from reuse_queue.broker.connection import Command, Step, Value, call, command
+from reuse_queue.broker.decisions import action_text, decision, decision_text
 from reuse_queue.broker.keys import Keys
-from reuse_queue.facts import Decision, Snapshot
+from reuse_queue.errors import LeadLost, UnknownEnvironment
+from reuse_queue.facts import Action, Decision, Host, Snapshot
 from reuse_queue.settings import Settings
+
+_DEATHS = 50
+_SUPERSEDED = -1
 
 
 class Scaling:
@@ -17,13 +25,19 @@ class Scaling:
         self._keys = keys
         self._settings = settings
 
+    # -- leading ----------------------------------------------------------------------------
+
     def lead(self, token: str, ttl: timedelta) -> Step[int]:
         """Take or keep the lead; return the fencing number, 0 where another one leads."""
-        raise NotImplementedError
+        keys = (self._keys.leader(), self._keys.fence())
+        reply = yield call("lead", keys, token, records.milliseconds(ttl))
+        return int(reply)
 
     def resign(self, token: str) -> Step[None]:
         """Give the lead up, if it is held."""
-        raise NotImplementedError
+        yield call("resign", (self._keys.leader(),), token)
+
+    # -- looking ----------------------------------------------------------------------------
 
     def snapshot(self, env: str, *, poke: bool) -> Step[Snapshot]:
         """Read everything that a decision about one environment needs, in one script.
@@ -33,30 +47,136 @@ class Scaling:
         Raises:
             UnknownEnvironment: nobody ever announced it and it has no queue.
         """
-        raise NotImplementedError
+        _, found = yield from self.look([env], poke=poke)
+        if not found:
+            raise UnknownEnvironment(f"there is no environment {env!r}")
+        return found[0]
+
+    def look(self, envs: Sequence[str], *, poke: bool) -> Step[tuple[list[Host], list[Snapshot]]]:
+        """Return the live hosts, and the snapshots of those environments that exist.
+
+        In one round trip; the steps for different environments are not one atomic step.
+        """
+        seen, *replies = yield [
+            call("hosts", (self._keys.hosts(),), self._keys.host("")),
+            *(self._snapshot(env, poke=poke) for env in envs),
+        ]
+        hosts = sorted(map(records.host, seen), key=lambda each: each.name)
+        pairs = zip(envs, replies, strict=True)
+        return hosts, [_snapshot(env, reply, hosts) for env, reply in pairs if reply]
+
+    def _snapshot(self, env: str, *, poke: bool) -> Command:
+        keys = self._keys
+        its = (
+            keys.environment(env),
+            keys.queue(env),
+            keys.urgent(env),
+            keys.registry("scheduled", env),
+            keys.replicas(env),
+            keys.deaths(env),
+            keys.versions(env),
+            keys.queues(),
+        )
+        return call("snapshot", its, f"{keys.prefix}:", keys.own(env), int(poke), _DEATHS)
+
+    # -- deciding ---------------------------------------------------------------------------
 
     def apply(self, token: str, decision: Decision) -> Step[int]:
         """Carry a decision out, if `token` still leads; return how many actions took effect.
 
         Every action is a compare-and-set: only an idle READY replica is drained (unless forced),
-        only a DRAINING one un-drained; DORMANT only while the demand is still 0. The decision
-        goes to the environment's stream (with its actions that took effect) when it changes
-        something or its reason differs from the last one's. Wakes the agents concerned.
+        only a DRAINING one un-drained, only on a live host one started; DORMANT only while the
+        demand is still 0. The decision goes to the environment's stream (with its actions that
+        took effect) when it changes something or its reason differs from the last one's. Wakes
+        the agents and replicas concerned.
+
+        Raises:
+            LeadLost: another scaler leads; nothing was written.
         """
-        raise NotImplementedError
+        keys, env = self._keys, decision.environment
+        reply = yield call(
+            "apply",
+            (
+                keys.replicas(env),
+                keys.held(env),
+                keys.environment(env),
+                keys.hosts(),
+                keys.leader(),
+                keys.decisions(env),
+                keys.queue(env),
+                keys.urgent(env),
+                keys.registry("scheduled", env),
+            ),
+            f"{keys.prefix}:",
+            keys.own(env),
+            env,
+            keys.wake_channel(),
+            keys.orders_channel(""),
+            records.milliseconds(self._settings.lease),
+            token,
+            decision_text(decision),
+            *(word for action in decision.actions for word in _words(action)),
+        )
+        if reply == _SUPERSEDED:
+            raise LeadLost
+        return int(reply)
 
     def decisions(self, env: str, count: int) -> Step[list[Decision]]:
         """Return the newest decisions, newest first."""
-        raise NotImplementedError
+        stream = self._keys.decisions(env)
+        reply = yield command("XREVRANGE", stream, "+", "-", "COUNT", count)
+        return [decision(entry[b"decision"]) for _, entry in reply]
+
+    # -- operators --------------------------------------------------------------------------
 
     def pause(self, env: str, *, paused: bool) -> Step[None]:
         """Let the replicas stay and claim nothing; or let them claim again."""
-        raise NotImplementedError
+        return self._operate(env, "paused", records.flag(on=paused))
 
     def drain_environment(self, env: str, *, drained: bool) -> Step[None]:
         """Let all replicas finish and go, and start none; or allow them again."""
-        raise NotImplementedError
+        return self._operate(env, "drained", records.flag(on=drained))
 
     def override(self, env: str, bounds: tuple[int, int] | None) -> Step[None]:
-        """Set (min, max) replicas in place of the policy's; None: the policy's again."""
-        raise NotImplementedError
+        """Set (min, max) replicas in place of the policy's; None: the policy's again.
+
+        A minimum above 0 wakes a dormant environment: whoever asks for replicas gets them.
+        """
+        text = "" if bounds is None else f"{bounds[0]},{bounds[1]}"
+        return self._operate(env, "override", text, rouse=bool(bounds and bounds[0]))
+
+    def _operate(self, env: str, field: str, value: str, *, rouse: bool = False) -> Step[None]:
+        keys = self._keys
+        its = (keys.environments(), keys.environment(env))
+        yield call("operate", its, env, keys.wake_channel(), field, value, int(rouse))
+
+
+def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot:
+    now, known, backlog, claimed, scheduled, rows, deaths, versions = reply
+    found = records.fields(known)
+    offered = {host.offers.get(env) for host in hosts}
+    return Snapshot(
+        at=datetime.fromtimestamp(now / 1000, UTC),
+        environment=records.environment(
+            env, found, [text for each in versions if (text := each.decode()) in offered]
+        ),
+        backlog=backlog,
+        claimed=claimed,
+        scheduled=scheduled,
+        replicas=tuple(records.replicas(env, rows)),
+        deaths=tuple(map(records.death, deaths)),
+        finished_total=records.whole(found.get("finished")),
+        failed_total=records.whole(found.get("failed")),
+    )
+
+
+def _words(action: Action) -> tuple[Value, ...]:
+    return (
+        action.kind.value,
+        action.replica,
+        action.host,
+        action.version,
+        action.reason.value if action.reason else "",
+        int(action.force),
+        action_text(action),
+    )

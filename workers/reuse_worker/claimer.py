@@ -14,9 +14,9 @@ from reuse_queue.job import Claim
 from reuse_worker.batch import claim_size
 from reuse_worker.heartbeat import Heartbeat
 from reuse_worker.life import Life
-from reuse_worker.link import Link
 from reuse_worker.recorder import Recorder
 from reuse_worker.slots import Slots
+from reuse_worker.steps import Steps
 
 log = structlog.get_logger()
 _STALL_S = 0.1
@@ -30,9 +30,9 @@ class Claimer:
     """
 
     def __init__(
-        self, link: Link, life: Life, heartbeat: Heartbeat, slots: Slots, recorder: Recorder
+        self, steps: Steps, life: Life, heartbeat: Heartbeat, slots: Slots, recorder: Recorder
     ) -> None:
-        self._link = link
+        self._steps = steps
         self._life = life
         self._heartbeat = heartbeat
         self._slots = slots
@@ -63,7 +63,7 @@ class Claimer:
         """Give back whatever this replica holds without knowing of it, until that is done."""
         while True:
             try:
-                given_back = await self._link.release(
+                given_back = await self._steps.release(
                     known=[*self._slots.held(), *self._recorder.held()]
                 )
             except RedisUnavailable:
@@ -77,14 +77,14 @@ class Claimer:
     # ---------------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        if time.monotonic() - self._tidied > self._link.settings.lease.total_seconds():
+        if time.monotonic() - self._tidied > self._steps.settings.lease.total_seconds():
             await self.tidy()
         count = self._size()
         if not count:
             await self._room()
         elif self._empty:
             # The wait ends now and then without a job: the claim also looks where it cannot.
-            await self._unless_draining(self._link.wait())
+            await self._unless_draining(self._steps.wait())
             self._empty = False
         else:
             await self._claim(count)
@@ -117,7 +117,7 @@ class Claimer:
             await self.tidy()
 
     async def _claim(self, count: int) -> None:
-        seen = self._seen = await self._link.claim(count)
+        seen = self._seen = await self._steps.claim(count)
         self._empty = len(seen.jobs) < count and not seen.refused
         self._slots.take(seen.jobs)
         if seen.dropped:
@@ -131,7 +131,6 @@ class Claimer:
 
     async def _refused(self, why: str) -> None:
         if why == "paused":
-            await self.tidy()
-            await asyncio.sleep(self._link.settings.heartbeat.total_seconds())
+            await asyncio.sleep(self._steps.settings.heartbeat.total_seconds())
         else:
             await self._heartbeat.renewed()

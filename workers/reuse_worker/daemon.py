@@ -19,9 +19,9 @@ from reuse_worker.exit_code import ExitCode
 from reuse_worker.heartbeat import Heartbeat
 from reuse_worker.hooks import Hooks
 from reuse_worker.life import Life
-from reuse_worker.link import Link
 from reuse_worker.recorder import Recorder
 from reuse_worker.slots import Slots
+from reuse_worker.steps import Steps
 
 log = structlog.get_logger()
 
@@ -53,8 +53,8 @@ class Daemon:
         self._env = env
         self._settings = settings
         self._report = report
-        self._link = Link(connection, env.name, replica)
-        self._recorder = Recorder(self._link)
+        self._steps = Steps(connection, env.name, replica)
+        self._recorder = Recorder(self._steps)
         self._slots = Slots(
             Executor(env, replica, settings),
             board,
@@ -63,8 +63,10 @@ class Daemon:
             changed=self.life.notify,
             broke=self._break,
         )
-        self._heartbeat = Heartbeat(self._link, self.life, self._slots.cancel)
-        self._claimer = Claimer(self._link, self.life, self._heartbeat, self._slots, self._recorder)
+        self._heartbeat = Heartbeat(self._steps, self.life, self._slots.cancel)
+        self._claimer = Claimer(
+            self._steps, self.life, self._heartbeat, self._slots, self._recorder
+        )
         self._hooks = Hooks(self._slots.thread, context)
         self._broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stuck = False
@@ -92,7 +94,7 @@ class Daemon:
     # ---------------------------------------------------------------------------------------
 
     async def _registered(self) -> ExitCode:
-        registering = self._link.register(self._settings.start_timeout)
+        registering = self._steps.register(self._settings.start_timeout)
         if not await self.life.unless(lambda: self.life.stopping, registering):
             log.info("replica not wanted any more")
             return ExitCode.ASKED
@@ -134,7 +136,7 @@ class Daemon:
                 return ExitCode.ASKED
 
     async def _become_ready(self) -> None:
-        if await self._insist(self._link.ready):
+        if await self._insist(self._steps.ready):
             log.info("replica ready")
         else:
             # Drained or ended meanwhile: the answer to the next beat says which.
@@ -145,7 +147,7 @@ class Daemon:
         life, slots = self.life, self._slots
         log.info("replica draining", busy=slots.busy)
         if life.stopping and life.state is not ReplicaState.DRAINING:
-            await self._insist(self._link.drain)
+            await self._insist(self._steps.drain)
         await life.wait_for(lambda: not slots.busy or not life.draining or life.grace_over)
         if not life.draining:
             log.info("drain called off")
@@ -153,7 +155,7 @@ class Daemon:
         self._stuck = not await slots.stop()
         await self._recorder.flushed()
         await self._claimer.tidy()
-        if await self._insist(self._link.depart):
+        if await self._insist(self._steps.depart):
             return True
         await self._heartbeat.renewed()
         # Stopping: the first reply to `depart` had been lost.

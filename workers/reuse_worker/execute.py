@@ -58,9 +58,12 @@ class Executor:
             name, args, kwargs = self.env.serializer.unpack(job.data)
             task = self.env.lookup(name)
             args, kwargs = task.signature.arguments(args, kwargs)
+        except UnknownTask as error:
+            error.add_note(f"Registered here: {', '.join(self.env.tasks) or 'no task at all'}.")
+            # No final failure: a retry may meet a replica whose code has the task.
+            return failed(job, error)
         except Exception as error:  # noqa: BLE001  # the arguments' own classes may raise anything
-            # A retry may meet a replica whose code has the task; bad arguments stay bad.
-            return failed(job, error, final=not isinstance(error, UnknownTask))
+            return failed(job, error, final=True)
         return Call(job, task, args, kwargs)
 
     async def run(self, call: Call) -> Outcome:

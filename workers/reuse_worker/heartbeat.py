@@ -13,7 +13,7 @@ from reuse_queue.errors import LeaseLost, RedisUnavailable
 from reuse_queue.facts import ReplicaState
 from reuse_worker.backoff import waits
 from reuse_worker.life import Life
-from reuse_worker.link import Link
+from reuse_worker.steps import Steps
 
 log = structlog.get_logger()
 _STALL_S = 1.0
@@ -23,16 +23,16 @@ class Heartbeat:
     """Beats every `settings.heartbeat`, and at once when someone asks for it.
 
     Args:
-        link: the replica's way to Redis.
+        steps: the way to Redis.
         life: obeys the answers.
         cancel: gets each execution that is to be canceled, perhaps more than once.
     """
 
-    def __init__(self, link: Link, life: Life, cancel: Callable[[str], None]) -> None:
-        self._link = link
+    def __init__(self, steps: Steps, life: Life, cancel: Callable[[str], None]) -> None:
+        self._steps = steps
         self._life = life
         self._cancel = cancel
-        self._patience_s = link.settings.lease.total_seconds() / 6
+        self._patience_s = steps.settings.lease.total_seconds() / 6
         self._asked = asyncio.Event()
         self._begun = 0
         self._answered = 0
@@ -76,8 +76,8 @@ class Heartbeat:
 
     async def listen(self) -> None:
         """Beat at once whenever someone says something to this replica, until canceled."""
-        connection = self._link.connection
-        channel = connection.keys.replica_channel(self._link.replica)
+        connection = self._steps.connection
+        channel = connection.keys.replica_channel(self._steps.replica)
         pauses = waits()
         while True:
             try:
@@ -98,7 +98,7 @@ class Heartbeat:
         number = self._begun
         try:
             async with asyncio.timeout(self._patience_s):
-                answer = await self._link.beat()
+                answer = await self._steps.beat()
         except (RedisUnavailable, TimeoutError) as error:
             log.warning("heartbeat failed", error=str(error) or "no answer")
         except Exception:
@@ -110,7 +110,7 @@ class Heartbeat:
 
     def _fence_if_due(self, renewed: float, failures: int) -> None:
         away = time.monotonic() - renewed
-        if failures > 1 and away > self._link.settings.lease.total_seconds() * 2 / 3:
+        if failures > 1 and away > self._steps.settings.lease.total_seconds() * 2 / 3:
             raise LeaseLost(f"no heartbeat was answered for {away:.1f} s")
 
     def _obey(self, answer: Beat) -> None:
@@ -129,7 +129,7 @@ class Heartbeat:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(self._link.settings.heartbeat.total_seconds()):
+            async with asyncio.timeout(self._steps.settings.heartbeat.total_seconds()):
                 await self._asked.wait()
         except TimeoutError:
             pass

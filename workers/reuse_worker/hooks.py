@@ -39,20 +39,27 @@ class Hooks:
         return [problem for problem in problems if problem]
 
     async def _run(self, hook: Hook) -> str:
-        if not inspect.iscoroutinefunction(hook):
-            return await _problem(self._thread.call(hook))
+        if inspect.iscoroutinefunction(hook):
+            return await self._on_loop(hook())
+        returned, problem = await _outcome(self._thread.call(hook))
+        # A callable object may be asynchronous without looking like it.
+        if inspect.isawaitable(returned):
+            return await self._on_loop(returned)
+        return problem
+
+    async def _on_loop(self, running: Awaitable[object]) -> str:
         loop = asyncio.get_running_loop()
-        return await loop.create_task(_problem(hook()), context=self._context)
+        _, problem = await loop.create_task(_outcome(running), context=self._context)
+        return problem
 
 
-async def _problem(running: Awaitable[object]) -> str:
-    """Return the traceback of what `running` raises, or empty."""
+async def _outcome(running: Awaitable[object]) -> tuple[object, str]:
+    """Return what `running` returns, and the traceback of what it raises, or empty."""
     me = asyncio.current_task()
     canceled_before = me.cancelling() if me else 0
     try:
-        await running
+        return await running, ""
     except BaseException as error:
         if me and me.cancelling() > canceled_before:
             raise  # ours: the replica is told to end
-        return describe(error)
-    return ""
+        return None, describe(error)

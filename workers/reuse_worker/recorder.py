@@ -11,7 +11,7 @@ import structlog
 from reuse_queue.errors import RedisUnavailable
 from reuse_queue.job import Outcome, Recorded
 from reuse_worker.backoff import waits
-from reuse_worker.link import Link
+from reuse_worker.steps import Steps
 
 log = structlog.get_logger()
 _MOST = 1000
@@ -25,8 +25,8 @@ class Recorder:
     from outside). One that Redis refuses goes to the back, so that it holds up no other.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
         self._outcomes: deque[Outcome] = deque()
         self._added = asyncio.Event()
         self._empty = asyncio.Event()
@@ -73,7 +73,7 @@ class Recorder:
         again = False
         while True:
             try:
-                recorded = await self._link.finish(batch)
+                recorded = await self._steps.finish(batch)
             except RedisUnavailable as error:
                 log.warning("outcomes not recorded yet", jobs=len(batch), error=str(error))
             except Exception:

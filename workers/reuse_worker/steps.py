@@ -1,4 +1,4 @@
-"""Link: one replica's way to Redis."""
+"""Steps: one replica's way to Redis."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from reuse_queue.facts import DrainReason
 from reuse_queue.job import Claim, Outcome, Recorded
 
 
-class Link:
-    """The steps of one replica of one environment, each run once.
+class Steps:
+    """The broker's steps for one replica of one environment, each run when called.
 
     Every method raises RedisUnavailable when Redis cannot be reached.
     """

@@ -1,0 +1,7 @@
+"""python -m reuse_agent."""
+
+import sys
+
+from reuse_agent.main import main
+
+sys.exit(main())

@@ -1,0 +1,28 @@
+"""Causes: how a process ended, in words."""
+
+from __future__ import annotations
+
+import signal
+
+# What reuse_worker's exit codes say; the agent doesn't import what runs applications.
+_CODES = {3: "fenced itself: its lease was lost, or Redis out of reach", 4: "could not start"}
+
+
+def ended_by(status: int, *, out_of_memory: bool | None = False) -> str:
+    """Return how a process ended.
+
+    Args:
+        status: its exit code, or minus the signal's number.
+        out_of_memory: whether the kernel killed it for want of memory; None: perhaps.
+    """
+    if status >= 0:
+        meaning = _CODES.get(status)
+        return f"exit code {status} ({meaning})" if meaning else f"exit code {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    if status == -signal.SIGKILL and out_of_memory:
+        return "out of memory: killed by the kernel"
+    doubt = status == -signal.SIGKILL and out_of_memory is None
+    return f"killed by {name}{' (out of memory?)' if doubt else ''}"

@@ -1,0 +1,88 @@
+"""Charge: one replica's process, from its order to its end, as its agent knows it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from reuse_agent.processes import Process
+from reuse_agent.reconcile import Running
+from reuse_agent.watch import Watch
+from reuse_queue.board import Board
+from reuse_queue.facts import Replica, ReplicaState
+from reuse_queue.job import Verdict
+
+_LONGEST_NOTE = 64 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class Charge:
+    """A replica in its agent's charge."""
+
+    replica: Replica
+    """As last read from the books."""
+    board: Board
+    note: int
+    """Descriptor of the memory in which it leaves what it has to say of its end."""
+    since: float = field(default_factory=time.monotonic)
+    process: Process | None = None
+    """None until it has been started."""
+    told: bool = False
+    """It was told to end."""
+    killed_for: str = ""
+    """Why this agent killed it."""
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    """Execution → the verdict it was killed for."""
+    watch: Watch = field(default_factory=Watch)
+    _unlisted_since: float | None = None
+    _stopping_since: float | None = None
+
+    @classmethod
+    def of(cls, replica: Replica, slots: int) -> Charge:
+        """Return the charge of a replica that was ordered, with a new board and note."""
+        return cls(replica, Board.create(slots), os.memfd_create("reuse-queue-note"))
+
+    @property
+    def name(self) -> str:
+        """The replica's name."""
+        return self.replica.name
+
+    def listed(self, replica: Replica | None) -> None:
+        """Take in what the books say; None: nothing."""
+        now = time.monotonic()
+        if replica is None:
+            self._unlisted_since = self._unlisted_since or now
+            return
+        self.replica, self._unlisted_since = replica, None
+        if replica.state is ReplicaState.STOPPING:
+            self._stopping_since = self._stopping_since or now
+
+    def running(self) -> Running:
+        """Return what there is to know of the process now."""
+        now = time.monotonic()
+        return Running(
+            age=timedelta(seconds=now - self.since),
+            told=self.told,
+            unlisted_for=_span(self._unlisted_since, now),
+            stopping_for=_span(self._stopping_since, now),
+        )
+
+    def ran(self) -> Mapping[str, Verdict | None]:
+        """Return the executions that the board shows, with the verdicts passed on them."""
+        return {slot.execution: self.verdicts.get(slot.execution) for slot in self.board.read()}
+
+    def said(self) -> str:
+        """Return what the replica left in its note."""
+        return os.pread(self.note, _LONGEST_NOTE, 0).decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self.board.close()
+        os.close(self.note)
+
+
+def _span(since: float | None, now: float) -> timedelta | None:
+    return None if since is None else timedelta(seconds=now - since)

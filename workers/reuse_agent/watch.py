@@ -1,0 +1,35 @@
+"""Watch: which of the jobs on a board are overdue, beyond a doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from reuse_queue.board import Overdue, Slot
+from reuse_queue.job import Verdict
+
+_VERDICTS = {Overdue.TIMEOUT: Verdict.FAILED, Overdue.CANCELED: Verdict.CANCELED}
+
+
+@dataclass(slots=True)
+class Watch:
+    """One replica's board, looked at again and again."""
+
+    _seen: set[str] = field(default_factory=set)
+
+    def overdue(self, slots: Iterable[Slot], now: float) -> Mapping[str, Verdict]:
+        """Return the verdict on each execution that was overdue in the last look and still is.
+
+        Twice: a slot may be read while it is written, and a job may end in its last moment.
+        """
+        late = {slot.execution: _VERDICTS[slot.meaning] for slot in slots if slot.deadline < now}
+        again = {execution: late[execution] for execution in late if execution in self._seen}
+        self._seen = set(late)
+        return again
+
+
+def reason(verdicts: Mapping[str, Verdict]) -> str:
+    """Return in words why a replica is killed for these verdicts."""
+    if Verdict.FAILED in verdicts.values():
+        return "killed: a job ran past its timeout"
+    return "killed: a canceled job did not give way"

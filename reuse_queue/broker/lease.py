@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from reuse_queue.broker import codec
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.facts import Death
@@ -192,44 +193,21 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             id=job_id.decode(),
             execution=execution.decode(),
             data=data,
-            timeout=_seconds(timeout, _TIMEOUT),
-            result_ttl=_seconds(result_ttl, _RESULT_TTL),
-            deliveries_lost=_count(losses),
-            retries_left=_count(retries),
-            enqueued_at=_moment(enqueued),
+            timeout=codec.duration(timeout, _TIMEOUT),
+            result_ttl=codec.duration(result_ttl, _RESULT_TTL),
+            deliveries_lost=codec.number(losses),
+            retries_left=codec.number(retries),
+            enqueued_at=codec.moment(enqueued),
         )
 
 
-def _seconds(text: bytes | None, default: timedelta) -> timedelta | None:
-    """Return rq's whole seconds as a timedelta; a negative number is None, for ever."""
-    try:
-        seconds = int(text) if text else None
-    except ValueError:
-        seconds = None
-    if seconds is None:
-        return default
-    return timedelta(seconds=seconds) if seconds >= 0 else None
-
-
-def _count(text: bytes | None) -> int:
-    return int(text) if text and text.isdigit() else 0
-
-
-def _moment(text: bytes | None) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text.decode()).astimezone(UTC) if text else None
-    except ValueError:
-        return None
-
-
 def _words(outcome: Outcome) -> tuple[Value, ...]:
-    ttl = outcome.result_ttl
     return (
         outcome.job_id,
         outcome.execution,
         outcome.verdict.value,
         _payload(outcome),
-        -1 if ttl is None else int(ttl.total_seconds()),
+        codec.seconds(outcome.result_ttl),
         f"{outcome.took.total_seconds():.6f}",
         int(outcome.verdict is Verdict.FAILED and outcome.retry),
     )

@@ -178,3 +178,17 @@ def test_a_job_whose_end_was_recorded_is_left_alone(site: Site) -> None:
 
     assert die(site, {job.execution: None}) == 0
     assert (site.status("a"), site.queue()) == ("finished", [])
+
+
+def test_a_job_that_runs_elsewhere_by_now_is_left_alone(site: Site) -> None:
+    """Somebody took it away from r1 (as rq's own cleanup does) and r2 has it."""
+    old = site.running("a")
+    site.raw.zrem(site.keys.registry("wip", ENV), f"a:{old.execution}")
+    site.replica("r2")
+    new = site.running("a", "r2")
+
+    assert die(site, {old.execution: None}) == 0
+
+    assert (site.status("a"), site.queue()) == ("started", [])
+    assert site.raw.exists(site.keys.execution("a", old.execution)) == 0
+    assert site.finish(finished(new), name="r2")[0].value == "finished"

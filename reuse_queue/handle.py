@@ -18,6 +18,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 # A job that is canceled leaves no record to wait for: its status is looked at this often.
 _LOOK = timedelta(seconds=1)
+_NOW = timedelta(0)
 
 
 class Jobs(Protocol):
@@ -26,13 +27,10 @@ class Jobs(Protocol):
     def fetch(self, job_id: str) -> Step[Job]:
         """Return a job as it is now."""
 
-    def result(self, job_id: str) -> Step[tuple[JobStatus | None, ResultRecord | None]]:
-        """Return a job's status and newest final result record."""
-
     def wait_result(
-        self, job_id: str, block: timedelta
+        self, job_id: str, block: timedelta, /
     ) -> Step[tuple[JobStatus | None, ResultRecord | None]]:
-        """Return the same, after waiting for a final record for at most `block`."""
+        """Return its status and the record of its end, after waiting for at most `block`."""
 
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Cancel jobs; return the status each had before."""
@@ -161,14 +159,15 @@ class JobHandle(Generic[R_co]):
         task = self._task
         if not task:  # the handle was made from an id alone; the job knows whose it is
             task = (yield from self._home.jobs.fetch(self.id)).task
-        status, record = yield from self._home.jobs.result(self.id)
-        while not (status is None or status.ended):
+        while True:
             left = _LOOK if gives_up is None else timedelta(seconds=gives_up - time.monotonic())
-            if left <= timedelta(0):
+            status, record = yield from self._home.jobs.wait_result(self.id, min(left, _LOOK))
+            if status is None or status.ended:
+                break
+            if left <= _NOW:
                 raise ResultTimeout(
                     f"job {self.id} is {status} and did not end within {timeout:g} s; it goes on"
                 )
-            status, record = yield from self._home.jobs.wait_result(self.id, min(left, _LOOK))
         data = self._ended(status, record)
         value: R_co = self._home.read_result(task, data)
         return value
@@ -188,7 +187,7 @@ class JobHandle(Generic[R_co]):
         raise self._not_found()
 
     def _status(self) -> Step[JobStatus]:
-        status, _ = yield from self._home.jobs.result(self.id)
+        status, _ = yield from self._home.jobs.wait_result(self.id, _NOW)
         if status is None:
             raise self._not_found()
         return status

@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.facts import EnvironmentRecord
 from reuse_queue.handle import Jobs
 from reuse_queue.job import NewJob
 from reuse_queue.settings import Settings
 
 T = TypeVar("T")
-
-
-class Recorded(Protocol):
-    """An environment, as far as it is made known."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def record(self) -> EnvironmentRecord:
-        """Return what Redis should know of it."""
 
 
 class Link(Protocol):
@@ -40,8 +28,8 @@ class Link(Protocol):
     def jobs(self) -> Jobs:
         """Where to ask about jobs."""
 
-    def write(self, environment: Recorded, jobs: Sequence[NewJob]) -> Step[None]:
-        """Write jobs of an environment and push their ids."""
+    def write(self, environment: Any, jobs: Sequence[NewJob]) -> Step[None]:
+        """Write jobs of a TaskEnvironment (which stands above here) and push their ids."""
 
     def run(self, step: Step[T]) -> T:
         """Run a step, blocking."""
@@ -61,7 +49,7 @@ class RedisLink:
         self._patience = patience
         self._announced: set[str] = set()
 
-    def write(self, environment: Recorded, jobs: Sequence[NewJob]) -> Step[None]:
+    def write(self, environment: Any, jobs: Sequence[NewJob]) -> Step[None]:
         """Write jobs; an environment's first ones in this process make it known as well."""
         if environment.name not in self._announced:
             yield from self._fleet.announce(environment.record())

@@ -30,6 +30,7 @@ class Lab:
         self.settings = settings
         self.env = environment(concurrency=4)
         self.reports: list[str] = []
+        self.state_when_ordered = "ordered"
 
     def serve(self, *functions: Callable[..., Any], concurrency: int = 4) -> None:
         """Make the environment anew, with these tasks."""
@@ -41,17 +42,32 @@ class Lab:
         name = function if isinstance(function, str) else name_of(function)
         return queue.enqueue(name, *args, **options)
 
-    def order(self, name: str, *, state: str = "ordered", lease_s: float = 30) -> None:
-        order(self.raw, self.env.name, name, state=state, lease_s=lease_s)
+    def order(self, name: str) -> None:
+        """Write what the scaler writes when it wants a replica."""
+        env, now_ms = self.env.name, int(time.time() * 1000)
+        fields: dict[Any, Any] = {
+            "environment": env,
+            "host": "testhost",
+            "version": "1",
+            "state": self.state_when_ordered,
+            "ordered_at": now_ms,
+        }
+        self.raw.hset(KEYS.replica(env, name), mapping=fields)
+        self.raw.sadd(KEYS.assigned(env, "testhost"), name)
+        self.raw.zadd(KEYS.replicas(env), {name: now_ms + 30_000})
 
     def record(self, name: str = "r1") -> dict[str, str]:
-        found = self.raw.hgetall(KEYS.replica(self.env.name, name))
+        found: dict[Any, Any] = self.raw.hgetall(KEYS.replica(self.env.name, name))
         return {key.decode(): value.decode() for key, value in found.items()}
+
+    def queued(self) -> list[str]:
+        ids: list[Any] = self.raw.lrange(KEYS.queue(self.env.name), 0, -1)
+        return [job_id.decode() for job_id in ids]
 
     def tell(self, state: ReplicaState, name: str = "r1", **fields: str) -> None:
         """Do what a scaler does: set a state and say that there is news."""
-        key = KEYS.replica(self.env.name, name)
-        self.raw.hset(key, mapping={"state": state.value, **fields})
+        known: dict[Any, Any] = {"state": state.value, **fields}
+        self.raw.hset(KEYS.replica(self.env.name, name), mapping=known)
         self.raw.publish(KEYS.replica_channel(name), "{}")
 
     def held(self, name: str = "r1") -> int:
@@ -106,23 +122,6 @@ def environment(*functions: Callable[..., Any], concurrency: int) -> TaskEnviron
 
 def name_of(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
-
-
-def order(
-    raw: redis.Redis, env: str, name: str, *, state: str = "ordered", lease_s: float = 30
-) -> None:
-    """Write what the scaler writes when it wants a replica."""
-    now_ms = int(time.time() * 1000)
-    fields = {
-        "environment": env,
-        "host": "testhost",
-        "version": "1",
-        "state": state,
-        "ordered_at": now_ms,
-    }
-    raw.hset(KEYS.replica(env, name), mapping=fields)
-    raw.sadd(KEYS.assigned(env, "testhost"), name)
-    raw.zadd(KEYS.replicas(env), {name: now_ms + lease_s * 1000})
 
 
 @pytest.fixture

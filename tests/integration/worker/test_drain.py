@@ -58,10 +58,6 @@ async def asks_for_the_model() -> str:
     return model.get()
 
 
-def queue(lab: Lab) -> list[str]:
-    return [job_id.decode() for job_id in lab.raw.lrange("rq:queue:lab", 0, -1)]
-
-
 async def test_a_drained_replica_finishes_what_runs_and_leaves(lab: Lab):
     lab.serve(passes_the_gate, concurrency=1)
     async with lab.replica() as running:
@@ -101,10 +97,10 @@ async def test_a_drain_called_off_at_the_last_moment_is_seen_when_departing(lab:
 
         async def undrained_first() -> bool:
             lab.raw.hset(KEYS.replica("lab", "r1"), "state", "ready")
-            running.daemon._steps.depart = depart
+            running.daemon._steps.depart = depart  # type: ignore[method-assign]
             return await depart()
 
-        running.daemon._steps.depart = undrained_first
+        running.daemon._steps.depart = undrained_first  # type: ignore[method-assign]
         lab.tell(ReplicaState.DRAINING, drain_reason="scale-down")
         await eventually(lambda: running.daemon._steps.depart is depart)
         job = lab.enqueue(passes_the_gate, 1)
@@ -113,7 +109,9 @@ async def test_a_drain_called_off_at_the_last_moment_is_seen_when_departing(lab:
 
 
 @pytest.mark.parametrize("task", [passes_the_gate, passes_the_gate_here])
-async def test_what_was_claimed_ahead_goes_back_in_its_order(lab: Lab, task):
+async def test_what_was_claimed_ahead_goes_back_in_its_order(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, task
+):
     lab.serve(task, concurrency=1)
     async with lab.replica() as running:
         slots = running.daemon._slots
@@ -124,18 +122,16 @@ async def test_what_was_claimed_ahead_goes_back_in_its_order(lab: Lab, task):
         await eventually(lambda: slots.ended == 1)
         gate.clear()
         # The stall that would give them back by itself is out of the way.
-        running.daemon._claimer._room = lambda: running.daemon.life.wait_for(
-            lambda: running.daemon.life.draining
-        )
-        rq_queue_jobs = [lab.enqueue(task, number) for number in range(1, 30)]
+        monkeypatch.setattr("reuse_worker.claimer._STALL_S", 60)
+        jobs = [lab.enqueue(task, number) for number in range(1, 30)]
         await eventually(lambda: slots.ahead > 2, what="claims ahead")
         lab.tell(ReplicaState.DRAINING, drain_reason="scale-down")
         await eventually(lambda: lab.held() == 1, what="what has not started is given back")
-        assert queue(lab) == [job.id for job in rq_queue_jobs[1:]]
+        assert lab.queued() == [job.id for job in jobs[1:]]
         gate.set()
         assert await running.code() == ExitCode.ASKED
     assert seen == [0, 1]
-    assert [job.get_status() for job in rq_queue_jobs[1:]] == [JobStatus.QUEUED] * 28
+    assert [job.get_status() for job in jobs[1:]] == [JobStatus.QUEUED] * 28
 
 
 async def test_jobs_claimed_ahead_of_a_long_one_go_back_by_themselves(lab: Lab):
@@ -145,8 +141,8 @@ async def test_jobs_claimed_ahead_of_a_long_one_go_back_by_themselves(lab: Lab):
         running.daemon._slots.pace.ran(0.00001, 10)
         running.daemon._claimer._seen = replace(running.daemon._claimer._seen, backlog=20)
         await eventually(lambda: seen == [0])
-        await eventually(lambda: lab.held() == 1 and len(queue(lab)) == 19)
-        assert queue(lab) == [job.id for job in jobs[1:]]
+        await eventually(lambda: lab.held() == 1 and len(lab.queued()) == 19)
+        assert lab.queued() == [job.id for job in jobs[1:]]
         gate.set()
 
 
@@ -161,7 +157,7 @@ async def test_a_stop_cancels_what_outlasts_the_grace_and_gives_it_back(lab: Lab
         assert running.board.read() == []
     assert seen == ["stays", "cleaned up"]
     assert job.get_status() is JobStatus.QUEUED
-    assert queue(lab) == [job.id]
+    assert lab.queued() == [job.id]
     assert lab.record()["drain_reason"] == "host stops"
 
 
@@ -190,7 +186,7 @@ async def test_a_job_that_ignores_its_stop_is_given_back_and_on_stop_left_out(la
         running.daemon.stop()
         assert await running.code() == ExitCode.ASKED
         assert running.board.read() == []
-        assert queue(lab) == [job.id]
+        assert lab.queued() == [job.id]
         gate.set()
         await eventually(lambda: running.daemon._slots.busy == 0)
     assert "stopped" not in seen
@@ -270,15 +266,12 @@ async def test_a_stop_during_on_start_ends_it_when_the_grace_is_over(lab: Lab):
     assert seen == ["stays", "cleaned up"]
 
 
-async def test_a_replica_that_nobody_ordered_ends_as_asked(lab: Lab):
+async def test_a_replica_that_is_not_wanted_any_more_ends_as_asked(lab: Lab):
     lab.serve(asks_for_the_model)
-    async with lab.replica("r1") as first:
-        first.daemon.stop()
-        await first.code()
-        lab.order("r2", state="draining")
-        lab.order = lambda name: None
-        async with lab.replica("r2", ready=False) as second:
-            assert await second.code() == ExitCode.ASKED
+    lab.state_when_ordered = "draining"
+    async with lab.replica(ready=False) as running:
+        assert await running.code() == ExitCode.ASKED
+    assert lab.record()["state"] == "draining"
 
 
 async def test_a_paused_environment_is_not_claimed_from_until_it_resumes(lab: Lab):
@@ -287,6 +280,6 @@ async def test_a_paused_environment_is_not_claimed_from_until_it_resumes(lab: La
     async with lab.replica():
         lab.raw.hset("reuse:{lab}:environment", "paused", "1")
         job = lab.enqueue(asks_for_the_model)
-        await eventually(lambda: queue(lab) == [job.id], what="the woken replica puts it back")
+        await eventually(lambda: lab.queued() == [job.id], what="the woken replica puts it back")
         lab.raw.hdel("reuse:{lab}:environment", "paused")
         await eventually(lambda: job.get_status() is JobStatus.FINISHED)

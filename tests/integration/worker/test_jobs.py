@@ -106,7 +106,7 @@ def traceback_of(job: Job) -> str:
     result = job.latest_result()
     assert result is not None
     assert result.type is Result.Type.FAILED
-    return result.exc_string
+    return str(result.exc_string)
 
 
 async def test_a_job_of_stock_rq_runs_and_stock_rq_reads_its_result(lab: Lab):
@@ -246,4 +246,4 @@ async def test_what_runs_is_on_the_board_with_its_deadline(lab: Lab):
             asyncio.get_running_loop().time() + 100 + kill_grace, abs=10
         )
         [member] = lab.raw.smembers("rq:worker:r1:executions")
-        assert member.decode().endswith(slot.execution)
+        assert str(member).rstrip("'").endswith(slot.execution)

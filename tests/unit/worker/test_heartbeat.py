@@ -1,0 +1,133 @@
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from reuse_queue.broker.fleet import Beat
+from reuse_queue.errors import LeaseLost, RedisUnavailable
+from reuse_queue.facts import ReplicaState
+from reuse_queue.settings import Settings
+from reuse_worker.heartbeat import Heartbeat
+from reuse_worker.life import Life
+from reuse_worker.steps import Steps
+from support.eventually import eventually
+
+READY = Beat(state=ReplicaState.READY)
+LEASE_S = 0.6
+
+
+class Server:
+    """Answers beats as a test says."""
+
+    def __init__(self, answer: Callable[[int], Awaitable[Beat]]) -> None:
+        self.settings = Settings(
+            lease=timedelta(seconds=LEASE_S), heartbeat=timedelta(seconds=LEASE_S / 10)
+        )
+        self.beats = 0
+        self._answer = answer
+
+    async def beat(self) -> Beat:
+        self.beats += 1
+        return await self._answer(self.beats)
+
+
+def heart(server: Server, life: Life | None = None, canceled: list[str] | None = None) -> Heartbeat:
+    heard = [] if canceled is None else canceled
+    return Heartbeat(cast("Steps", server), life or Life(), heard.append)
+
+
+async def test_without_an_answer_the_replica_is_fenced_after_two_thirds_of_its_lease():
+    async def away(number: int) -> Beat:
+        raise RedisUnavailable
+
+    server, began = Server(away), time.monotonic()
+    with pytest.raises(LeaseLost):
+        await heart(server).run()
+    assert time.monotonic() - began > LEASE_S * 2 / 3
+    assert server.beats > 1
+
+
+async def test_a_server_that_does_not_answer_is_away_too():
+    async def hang(number: int) -> Beat:
+        await asyncio.Event().wait()
+        return READY
+
+    with pytest.raises(LeaseLost):
+        await heart(Server(hang)).run()
+
+
+async def test_a_beat_that_was_late_because_the_loop_was_blocked_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("reuse_worker.heartbeat._STALL_S", 0.1)
+
+    async def blocked(number: int) -> Beat:
+        if number < 4:
+            time.sleep(LEASE_S / 2)  # noqa: ASYNC251  # a task that blocks the loop
+            await asyncio.Event().wait()
+        return READY
+
+    server = Server(blocked)
+    beating = asyncio.ensure_future(heart(server).run())
+    await eventually(lambda: server.beats > 4)
+    assert not beating.done()
+    beating.cancel()
+    await asyncio.wait([beating])
+
+
+async def test_an_answer_in_time_starts_the_count_anew():
+    async def flapping(number: int) -> Beat:
+        if number % 3:
+            raise RedisUnavailable
+        return READY
+
+    server = Server(flapping)
+    beating = asyncio.ensure_future(heart(server).run())
+    await asyncio.wait([beating], timeout=LEASE_S)
+    assert not beating.done()
+    beating.cancel()
+    await asyncio.wait([beating])
+
+
+async def test_orders_are_obeyed():
+    answers = [
+        Beat(state=ReplicaState.DRAINING, cancel=("a", "b")),
+        Beat(state=ReplicaState.DRAINING, stop_grace_over=True),
+        Beat(state=None),
+    ]
+    life = Life()
+    canceled: list[str] = []
+
+    async def next_answer(number: int) -> Beat:
+        return answers[number - 1]
+
+    with pytest.raises(LeaseLost, match="off the books"):
+        await heart(Server(next_answer), life, canceled).run()
+    assert canceled == ["a", "b"]
+    assert life.draining
+    assert life.grace_over
+
+
+async def test_renewed_waits_for_a_beat_that_was_sent_afterwards():
+    sent: list[asyncio.Future[Beat]] = []
+
+    async def when_told(number: int) -> Beat:
+        sent.append(asyncio.get_running_loop().create_future())
+        return await sent[-1]
+
+    made = heart(Server(when_told))
+    async with asyncio.TaskGroup() as group:
+        beating = group.create_task(made.run())
+        await eventually(lambda: sent)
+        renewed = group.create_task(made.renewed())
+        await asyncio.sleep(0)
+        sent[0].set_result(READY)
+        while len(sent) < 2:
+            assert not renewed.done()
+            await asyncio.sleep(0)
+        sent[1].set_result(READY)
+        await renewed
+        beating.cancel()

@@ -177,16 +177,6 @@ def task_name(data: bytes) -> str:
 # -- a job's results ------------------------------------------------------------------------
 
 
-def encoded_value(value: bytes | None) -> bytes:
-    """Return a serialized return value as it stands in a result entry; b'' for None."""
-    return b"" if value is None else base64.b64encode(value)
-
-
-def encoded_error(text: str) -> bytes:
-    """Return a traceback as it stands in a result entry."""
-    return base64.b64encode(zlib.compress(text.encode()))
-
-
 def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:
     """Return what an entry of a result stream says."""
     fields = dict(zip(words[::2], words[1::2], strict=True))

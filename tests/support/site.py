@@ -117,7 +117,7 @@ class Site:
 
 
 def texts(mapping: Any) -> dict[str, str]:
-    return {field.decode(): value.decode() for field, value in mapping.items()}
+    return {field.decode(): value.decode(errors="replace") for field, value in mapping.items()}
 
 
 def finished(job: ClaimedJob, value: bytes | None = b"1", **more: Any) -> Outcome:

@@ -111,8 +111,8 @@ def test_urgent_ones_go_to_the_front_in_the_same_order(site: Site) -> None:
     site.enqueue("old")
     schedule(site, "h2", ago_s=2, enqueue_at_front=1)
     schedule(site, "h1", ago_s=3, enqueue_at_front=1)
-    retried = {"enqueue_at_front_on_retry": 1, "ended_at": "2026-01-01T00:00:00.000000Z"}
-    schedule(site, "h3", ago_s=1, **retried)
+    ended = "2026-01-01T00:00:00.000000Z"
+    schedule(site, "h3", ago_s=1, enqueue_at_front_on_retry=1, ended_at=ended)
 
     assert due(site) == 3
 

@@ -193,12 +193,20 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             id=job_id.decode(),
             execution=execution.decode(),
             data=data,
-            timeout=codec.duration(timeout, _TIMEOUT),
-            result_ttl=codec.duration(result_ttl, _RESULT_TTL),
+            timeout=_duration(timeout, _TIMEOUT),
+            result_ttl=_duration(result_ttl, _RESULT_TTL),
             deliveries_lost=codec.number(losses),
             retries_left=codec.number(retries),
             enqueued_at=codec.moment(enqueued),
         )
+
+
+def _duration(text: bytes | None, default: timedelta) -> timedelta | None:
+    try:
+        return codec.duration(text, default)
+    except OverflowError:
+        # Longer than any process lives: one job's odd number must not cost a whole claim.
+        return None
 
 
 def _words(outcome: Outcome) -> tuple[Value, ...]:

@@ -7,8 +7,6 @@
 --       for each job: id, execution, data, timeout, result_ttl, losses, retries_left, enqueued_at,
 --       then the ids that were dropped because there was nothing to run}
 -- include start
-local queue_key, urgent_key, waiting_key, wip_key, env_key, replica_key, worker_key, holds_key,
-  held_key = unpack(KEYS)
 local wanted, seen = #ARGV - 3, 0
 
 local function take(list_key)
@@ -40,21 +38,7 @@ else
   end
 end
 
-if given > 0 then
-  redis.call('ZADD', wip_key, unpack(leases))
-  redis.call('SADD', holds_key, unpack(members))
-  redis.call('EXPIRE', holds_key, lasts)
-end
-local holds = redis.call('SCARD', holds_key)
-if given > 0 and holds == given then
-  redis.call('HSET', worker_key, 'state', 'busy')
-  redis.call('HSET', replica_key, 'idle_since', '')
-end
-if state == 'ready' then
-  redis.call('ZADD', held_key, holds, replica)
-else
-  redis.call('ZREM', held_key, replica)
-end
+hold(state)
 local reply = {refused, redis.call('LLEN', queue_key) + redis.call('LLEN', urgent_key),
   redis.call('ZCARD', held_key), redis.call('ZCOUNT', held_key, 0, 0), given}
 for at = 1, #jobs do

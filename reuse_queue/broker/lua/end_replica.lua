@@ -5,6 +5,7 @@
 --       then pairs: an execution that was running, what becomes of it (lost, failed, canceled)
 -- returns how many of its jobs went back or ended
 -- include retire
+-- include flush
 local fates = {}
 for at = 14, #ARGV, 2 do
   fates[ARGV[at]] = ARGV[at + 1]

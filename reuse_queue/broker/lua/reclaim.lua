@@ -6,6 +6,7 @@
 --       7 how long the waiting list of an ended replica may still be filled (ms)
 -- returns the replicas' names
 -- include retire
+-- include flush
 local CAUSE = 'lease ran out'
 local names = redis.call('ZRANGEBYSCORE', replicas_key, '-inf', now_ms, 'LIMIT', 0, ARGV[6])
 

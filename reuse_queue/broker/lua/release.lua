@@ -4,6 +4,7 @@
 -- returns how many went back
 -- include holder
 -- include holdings
+-- include flush
 local named = {}
 for at = 7, #ARGV do
   named[ARGV[at]] = true

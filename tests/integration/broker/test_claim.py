@@ -65,6 +65,17 @@ def test_a_job_that_is_claimed_no_longer_expires(site: Site) -> None:
     assert site.raw.ttl(site.keys.job("a")) == -1
 
 
+def test_odd_numbers_in_a_stock_job_do_not_cost_the_claim(site: Site) -> None:
+    site.enqueue("a", timeout="soon", result_ttl=10**17, retries_left="", enqueued_at="today")
+    site.enqueue("b")
+
+    a, b = site.claim()
+
+    assert (a.timeout, a.result_ttl) == (timedelta(seconds=180), None)
+    assert (a.retries_left, a.enqueued_at) == (0, None)
+    assert (b.timeout, b.result_ttl) == (timedelta(seconds=180), timedelta(seconds=500))
+
+
 @pytest.mark.parametrize("switch", ["paused", "drained"])
 def test_a_paused_environment_gives_nothing_and_takes_waiting_ids_back(
     site: Site, switch: str

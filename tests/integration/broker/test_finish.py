@@ -2,11 +2,15 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import redis
 
+from reuse_queue.broker.connection import Connection
 from reuse_queue.job import Recorded
+from reuse_queue.settings import Settings
 from support.site import ENV, Site, canceled, failed, finished
 
 
@@ -202,6 +206,21 @@ def test_a_job_deleted_while_it_ran_does_not_come_back(site: Site) -> None:
     assert site.traces() == set()
 
 
+def test_broken_records_of_one_job_do_not_cost_others_their_results(site: Site) -> None:
+    site.enqueue("a", "b", "c", "d")
+    jobs = site.claim()
+    for broken in (site.keys.job("a"), site.keys.results("b")):
+        site.raw.delete(broken)
+        site.raw.set(broken, "garbage")
+    site.raw.hset(site.keys.job("c"), "failure_ttl", 10**17)
+
+    recorded = site.finish(*[failed(j) if j.id == "c" else finished(j) for j in jobs])
+
+    assert recorded == [Recorded.LOST, Recorded.LOST, Recorded.FAILED, Recorded.FINISHED]
+    assert (site.status("c"), site.status("d")) == ("failed", "finished")
+    assert site.traces() == set()
+
+
 def test_a_batch_counts_once_for_worker_replica_and_environment(site: Site) -> None:
     site.enqueue("a", "b", "c", "d", "e")
     site.raw.hset(site.keys.job("d"), "retries_left", "1")
@@ -266,3 +285,23 @@ def test_a_child_of_two_parents_in_one_batch_runs_after_both(site: Site) -> None
     assert (site.status("both"), site.status("open")) == ("queued", "deferred")
     assert site.queue() == ["both"]
     assert [*site.registry("deferred")] == ["open"]
+
+
+def test_every_key_carries_the_prefix_that_rq_was_given(
+    raw: redis.Redis, settings: Settings
+) -> None:
+    connection = Connection(replace(settings, key_prefix="{rq}"))
+    site = Site(connection, raw)
+    site.replica("r1")
+    site.enqueue("a", "b", "c", "d", retries_left=0)
+    site.raw.hset(site.keys.job("c"), mapping={"retries_left": 1, "retry_intervals": "[9]"})
+    a, b, c, _ = site.claim()
+
+    site.finish(finished(a), failed(b), failed(c))
+    site.raw.zadd(site.keys.replicas(ENV), {"r1": 1})
+    site.connection.run(site.leases.reclaim())
+    connection.close()
+
+    assert (site.status("b"), site.queue()) == ("failed", ["d"])
+    stray = [k for k in site.raw.keys("*") if not k.startswith((b"{rq}:", b"reuse:{rq}:app:"))]
+    assert stray == []

@@ -14,7 +14,7 @@ local function extend(name)
   redis.call('EXPIRE', worker_key .. ':executions', lasts)
   local until_s = math.floor(seconds) + lasts
   for _, member in ipairs(redis.call('SMEMBERS', worker_key .. ':executions')) do
-    local id, execution = string.match(member, '^([^:]+):(.+)$')
+    local id, execution = string.match(member, '^([^:]*):?(.*)$')
     redis.call('ZADD', KEYS[2], 'XX', until_s, member)
     redis.call('ZADD', rq .. 'executions:' .. id, 'XX', until_s, execution)
     redis.call('EXPIRE', rq .. 'executions:' .. id, lasts)

@@ -1,7 +1,7 @@
 -- fail: what becomes of a job whose execution failed: another try where one is left, else the
 -- failed registry.
 -- include settle
-local YEAR = 31536000
+local YEAR, LONGEST = 31536000, 10000000000
 
 -- retry: after the delay that rq takes: the last of its intervals belongs to the last retry.
 local function retry(id, job, left)
@@ -35,7 +35,7 @@ local function fail(id, execution, holder, text, took, may_retry)
   end
   close(id, 'failed', took)
   release_dependents(id, 'failed')
-  local ttl = tonumber(job[3]) or YEAR
+  local ttl = math.ceil(math.min(tonumber(job[3]) or YEAR, LONGEST))
   if ttl == 0 then
     delete(id)
     return false

@@ -1,7 +1,8 @@
--- start: one job that has left the queue becomes an execution, or is dropped.
--- ARGV  1 rq's prefix, 2 replica, 3 seconds that the records of an execution last without renewal,
---       4 … new execution ids
+-- start: jobs that have left the queue become executions of one replica, or are dropped.
+-- KEYS and ARGV  those of claim
 -- include now
+local queue_key, urgent_key, waiting_key, wip_key, env_key, replica_key, worker_key, holds_key,
+  held_key = unpack(KEYS)
 local rq, replica, lasts = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local given = 0
 local jobs, leases, members, dropped = {}, {}, {}, {}
@@ -34,4 +35,23 @@ local function start(id)
   local at = #jobs
   jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2], job[3]
   jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
+end
+
+-- hold: note what all those that were started have in common.
+local function hold(state)
+  if given > 0 then
+    redis.call('ZADD', wip_key, unpack(leases))
+    redis.call('SADD', holds_key, unpack(members))
+    redis.call('EXPIRE', holds_key, lasts)
+  end
+  local holds = redis.call('SCARD', holds_key)
+  if given > 0 and holds == given then
+    redis.call('HSET', worker_key, 'state', 'busy')
+    redis.call('HSET', replica_key, 'idle_since', '')
+  end
+  if state == 'ready' then
+    redis.call('ZADD', held_key, holds, replica)
+  else
+    redis.call('ZREM', held_key, replica)
+  end
 end

@@ -1,0 +1,30 @@
+-- fate: what becomes of one job when the replica that held it is gone.
+-- include lose
+-- include slot
+local function death_line(name, host, cause)
+  local where = host == '' and '' or ' on host ' .. host
+  return string.format('replica %s%s at %s: %s', name, where, now_stamp, cause)
+end
+
+local function settle(held, fate, name, line, cancels_key)
+  if redis.call('ZREM', wip_key, held.member) == 0 then
+    gone[#gone + 1] = rq .. 'execution:' .. held.member
+    return 0
+  end
+  local job = redis.call('HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key')
+  if job[1] ~= 'started' then
+    forget(held.id, held.execution)
+    return 0
+  end
+  if fate == 'canceled' or read(0, 'SISMEMBER', cancels_key, held.execution) == 1 then
+    cancel(held.id, held.execution, held.took)
+  elseif fate == 'failed' then
+    overrun(held, name, line)
+  elseif fate == 'lost' then
+    lose(held, name, line)
+  else
+    give_back(held.id, held.execution)
+  end
+  release_slot(held.id, job[2])
+  return 1
+end

@@ -1,0 +1,38 @@
+-- outcome: one reported end of an execution whose lease is still held.
+-- KEYS and ARGV  those of finish
+-- include holder
+-- include fail
+-- include slot
+local FIRST, WIDTH = 6, 7
+local worked = 0
+
+local function settle(at, repeats)
+  local id, execution, verdict, payload, ttl, text, retry = unpack(ARGV, at, at + WIDTH - 1)
+  local took = tonumber(text)
+  worked = worked + took
+  if verdict == 'finished' then
+    succeed(id, execution, replica, payload, tonumber(ttl), took, repeats)
+    return 'f'
+  end
+  -- A failure that would be retried gives way to an order to cancel.
+  if verdict == 'canceled'
+    or (retry == '1' and redis.call('SISMEMBER', cancels_key, execution) == 1) then
+    cancel(id, execution, took)
+    return 'c'
+  end
+  return fail(id, execution, replica, payload, took, retry == '1') and 'r' or 'e'
+end
+
+local function finish(at)
+  local id, execution = ARGV[at], ARGV[at + 1]
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key')
+  local letter = job[1] == 'canceled' and 'c' or 'l'
+  if job[1] == 'started' then
+    letter = settle(at, tonumber(job[2]) or 0)
+  else
+    -- Canceled, or taken over by somebody else, while it ran: that is its one final state.
+    forget(id, execution)
+  end
+  release_slot(id, job[3])
+  return letter
+end

@@ -61,9 +61,13 @@ class Child:
 
     async def stop(self) -> None:
         """Ask it to end, and wait until it has."""
+        self.terminate()
+        await self.wait()
+
+    def terminate(self) -> None:
+        """Ask it to end."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
-        await self.wait()
 
     def kill(self) -> None:
         """End it and everything in its process group now."""

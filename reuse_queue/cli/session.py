@@ -22,7 +22,7 @@ from reuse_queue.embedded import EmbeddedRedis, last_lines
 from reuse_queue.errors import RedisUnavailable
 
 _FRAME_S, _POLL_S = 0.5, 0.1
-_COMMAND_GRACE_S = 5.0
+_COMMAND_GRACE_S, _FORCE_GRACE_S = 5.0, 5.0
 _DECISIONS = 40
 
 
@@ -192,6 +192,12 @@ class Session:
         self._status = "stopping at once"
         if self._command is not None:
             self._command.end(signal.SIGKILL)
+        for child in self._children:
+            # A second SIGTERM: an agent gives running jobs back and does not wait for them.
+            child.terminate()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FORCE_GRACE_S):
+                await self._signals.get()
         for child in self._children:
             child.kill()
 

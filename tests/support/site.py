@@ -3,13 +3,15 @@
 import base64
 import itertools
 import zlib
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import redis
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.lease import Leases
+from reuse_queue.facts import Death
 from reuse_queue.job import Claim, ClaimedJob, Outcome, Recorded, Verdict
 
 ENV = "app"
@@ -78,6 +80,27 @@ class Site:
 
     def finish(self, *outcomes: Outcome, name: str = "r1") -> list[Recorded]:
         return self.connection.run(self.leases.finish(name, outcomes))
+
+    def end(
+        self,
+        name: str,
+        running: Mapping[str, Verdict | None],
+        *,
+        asked: bool = False,
+        cause: str = "killed by SIGKILL",
+    ) -> int:
+        """Take a replica off the books as its agent does."""
+        death = Death(
+            replica=name,
+            host="h1",
+            version="v1",
+            at=datetime.now(UTC),
+            cause=cause,
+            was_ready=True,
+            age=timedelta(seconds=12.5),
+            detail="detail",
+        )
+        return self.connection.run(self.leases.end_replica(death, running, asked=asked))
 
     # -- what Redis has ---------------------------------------------------------------------
 

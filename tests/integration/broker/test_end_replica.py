@@ -1,33 +1,9 @@
 """end_replica: the jobs of a dead replica go back or end in the same step."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
-from reuse_queue.facts import Death
 from reuse_queue.job import Verdict
 from support.site import ENV, Site, finished
-
-
-def die(
-    site: Site,
-    running: dict[str, Verdict | None],
-    name: str = "r1",
-    *,
-    asked: bool = False,
-    cause: str = "killed by SIGKILL",
-) -> int:
-    death = Death(
-        replica=name,
-        host="h1",
-        version="v1",
-        at=datetime.now(UTC),
-        cause=cause,
-        was_ready=True,
-        age=timedelta(seconds=12.5),
-        detail="detail",
-    )
-    return site.connection.run(site.leases.end_replica(death, running, asked=asked))
 
 
 def deaths(site: Site) -> list[dict[bytes, bytes]]:
@@ -39,7 +15,7 @@ def test_running_jobs_are_charged_and_what_had_not_begun_is_not(site: Site) -> N
     ran1, _, ran2 = site.claim(count=3)
     site.raw.lmove(site.keys.queue(ENV), site.keys.waiting(ENV, "r1"), "LEFT", "RIGHT")
 
-    assert die(site, {ran1.execution: None, ran2.execution: None}) == 4
+    assert site.end("r1", {ran1.execution: None, ran2.execution: None}) == 4
 
     assert site.queue() == ["ran1", "ahead", "ran2", "waiting", "later"]
     losses = [site.job(each).get("reuse_losses") for each in ("ran1", "ahead", "ran2")]
@@ -51,7 +27,7 @@ def test_running_jobs_are_charged_and_what_had_not_begun_is_not(site: Site) -> N
 def test_a_dead_replica_leaves_no_key_and_one_record(site: Site) -> None:
     site.running("a")
 
-    die(site, {})
+    site.end("r1", {})
 
     left = {key.decode() for key in site.raw.keys("*r1*")}
     assert left == set()
@@ -70,11 +46,11 @@ def test_a_dead_replica_leaves_no_key_and_one_record(site: Site) -> None:
 
 def test_a_repeat_changes_nothing(site: Site) -> None:
     job = site.running("a")
-    die(site, {job.execution: None})
+    site.end("r1", {job.execution: None})
     site.replica("r2")
     (again,) = site.claim("r2")
 
-    assert die(site, {job.execution: None}) == 0
+    assert site.end("r1", {job.execution: None}) == 0
 
     assert len(deaths(site)) == 1
     assert site.finish(finished(again), name="r2")[0].value == "finished"
@@ -83,7 +59,7 @@ def test_a_repeat_changes_nothing(site: Site) -> None:
 def test_a_replica_that_was_asked_to_end_is_no_death(site: Site) -> None:
     site.running("a")
 
-    assert die(site, {}, asked=True) == 1
+    assert site.end("r1", {}, asked=True) == 1
 
     assert deaths(site) == []
     assert site.queue() == ["a"]
@@ -95,13 +71,13 @@ def test_a_job_goes_to_the_front_after_its_first_loss_and_to_the_back_after_the_
     job = site.running("poison")
     site.enqueue("other")
 
-    die(site, {job.execution: None})
+    site.end("r1", {job.execution: None})
     assert site.queue() == ["poison", "other"]
 
     site.replica("r2")
     (job,) = site.claim("r2", 1)
     assert (job.id, job.deliveries_lost) == ("poison", 1)
-    die(site, {job.execution: None}, "r2")
+    site.end("r2", {job.execution: None})
     assert site.queue() == ["other", "poison"]
 
 
@@ -113,7 +89,7 @@ def test_a_job_lost_too_often_fails_and_tells_of_every_death(site: Site) -> None
     ):
         site.replica(name)
         job = site.running("a") if name == "r1" else site.claim(name)[0]
-        die(site, {job.execution: None}, name, cause=cause)
+        site.end(name, {job.execution: None}, cause=cause)
 
     assert site.status("a") == "failed"
     assert [*site.registry("failed")] == ["a"]
@@ -132,7 +108,7 @@ def test_a_job_lost_too_often_fails_and_tells_of_every_death(site: Site) -> None
 def test_a_job_that_may_run_only_once_fails_at_its_first_loss(site: Site) -> None:
     job = site.running("a", reuse_once=1, retries_left=5)
 
-    die(site, {job.execution: None})
+    site.end("r1", {job.execution: None})
 
     assert site.status("a") == "failed"
     assert "may run only once" in site.error("a")
@@ -141,7 +117,7 @@ def test_a_job_that_may_run_only_once_fails_at_its_first_loss(site: Site) -> Non
 def test_a_job_that_may_run_only_once_goes_back_if_it_had_not_begun(site: Site) -> None:
     site.running("a", reuse_once=1)
 
-    die(site, {})
+    site.end("r1", {})
 
     assert (site.status("a"), site.queue()) == ("queued", ["a"])
 
@@ -150,7 +126,7 @@ def test_a_job_that_may_run_only_once_goes_back_if_it_had_not_begun(site: Site) 
 def test_a_job_past_its_timeout_fails_like_any_other_failure(site: Site, retries: int) -> None:
     job = site.running("a", timeout=7, retries_left=retries)
 
-    die(site, {job.execution: Verdict.FAILED})
+    site.end("r1", {job.execution: Verdict.FAILED})
 
     assert "reuse_losses" not in site.job("a")
     if retries:
@@ -164,7 +140,7 @@ def test_a_canceled_job_ends_canceled_by_verdict_or_by_order(site: Site) -> None
     verdict, ordered = site.running("verdict"), site.running("ordered")
     site.raw.sadd(site.keys.cancels(ENV, "r1"), ordered.execution)
 
-    die(site, {verdict.execution: Verdict.CANCELED, ordered.execution: None})
+    site.end("r1", {verdict.execution: Verdict.CANCELED, ordered.execution: None})
 
     assert site.status("verdict") == site.status("ordered") == "canceled"
     assert site.registry("canceled").keys() == {"verdict", "ordered"}
@@ -176,7 +152,7 @@ def test_a_job_whose_end_was_recorded_is_left_alone(site: Site) -> None:
     job = site.running("a")
     site.finish(finished(job))
 
-    assert die(site, {job.execution: None}) == 0
+    assert site.end("r1", {job.execution: None}) == 0
     assert (site.status("a"), site.queue()) == ("finished", [])
 
 
@@ -187,7 +163,7 @@ def test_a_job_that_runs_elsewhere_by_now_is_left_alone(site: Site) -> None:
     site.replica("r2")
     new = site.running("a", "r2")
 
-    assert die(site, {old.execution: None}) == 0
+    assert site.end("r1", {old.execution: None}) == 0
 
     assert (site.status("a"), site.queue()) == ("started", [])
     assert site.raw.exists(site.keys.execution("a", old.execution)) == 0

@@ -3,15 +3,25 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    probe: Callable[[], T | Awaitable[T]], *, within: float = 10.0, what: str = ""
-) -> T:
+    probe: Callable[[], Coroutine[Any, Any, T | None]], *, within: float = 10.0, what: str = ""
+) -> T: ...
+
+
+@overload
+async def eventually(
+    probe: Callable[[], T | None], *, within: float = 10.0, what: str = ""
+) -> T: ...
+
+
+async def eventually(probe: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
     """Return the first true value of `probe()`; fail, saying the last value, when none comes."""
     gives_up = time.monotonic() + within
     while True:
@@ -19,7 +29,7 @@ async def eventually(
         if inspect.isawaitable(value):
             value = await value
         if value:
-            return value  # type: ignore[return-value]
+            return value
         if time.monotonic() > gives_up:
             raise AssertionError(f"{what or 'it'} did not happen within {within} s: {value!r}")
         await asyncio.sleep(0.01)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from reuse_queue.cli.access import Access
@@ -59,6 +61,8 @@ class Session:
         self._started = time.monotonic()
         self._status = "starting"
         self._seen: Seen | None = None
+        self._pace = Pace()
+        self._drawing = asyncio.Lock()
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._children: list[Child] = []
         self._command: UserCommand | None = None
@@ -93,7 +97,7 @@ class Session:
         if not self._plan.command:
             self._status = "Ctrl-C stops"
             return await self._first(asyncio.Event().wait()) or Ending(ExitCode.OK)
-        self._status = f"runs {self._plan.command[0]}"
+        self._status = "runs " + shorten(shlex.join(self._plan.command), 70, placeholder=" …")
         return await self._first(self._run_command()) or Ending(await self._command_code())
 
     async def _first(self, awaited: Coroutine[Any, Any, object]) -> Ending | None:
@@ -174,6 +178,7 @@ class Session:
 
     async def _stop_everything(self) -> None:
         self._status = "stopping: replicas finish their jobs (Ctrl-C again stops at once)"
+        await self._show_once()
         async with _beside(self._force()):
             if self._command is not None:
                 self._command.end(signal.SIGTERM)
@@ -184,8 +189,7 @@ class Session:
         for child in self._children:
             # What a killed agent left behind is in its group.
             child.kill()
-        with contextlib.suppress(RedisUnavailable):
-            self._seen = await self._look()
+        await self._show_once()
 
     async def _force(self) -> None:
         await self._signals.get()
@@ -204,17 +208,20 @@ class Session:
     # -- looking ----------------------------------------------------------------------------
 
     async def _show(self) -> None:
-        pace = Pace()
         while True:
+            await self._show_once()
+            await asyncio.sleep(_FRAME_S)
+
+    async def _show_once(self) -> None:
+        async with self._drawing:
             status = self._status
             try:
                 seen = await self._look()
-                self._seen = replace(seen, rates=pace.rates(seen.environments))
+                self._seen = replace(seen, rates=self._pace.rates(seen.environments))
             except RedisUnavailable as error:
                 status = str(error)
             up = timedelta(seconds=time.monotonic() - self._started)
             self._view.show(self._seen, up, status)
-            await asyncio.sleep(_FRAME_S)
 
     async def _look(self) -> Seen:
         access = self._access

@@ -16,12 +16,13 @@ _QUIET = timedelta(seconds=5)
 class Ticker:
     """Turns what is seen into lines, each thing once.
 
-    Decisions and replicas' changes are told at once; how many jobs wait, run and are done at
-    most every five seconds, and once more when the last one is done.
+    Decisions that do something and replicas' changes are told at once; how many jobs wait, run
+    and are done at most every five seconds, and once more when the last one is done. What was
+    decided before the first call is old news.
     """
 
     def __init__(self) -> None:
-        self._decided: dict[str, datetime] = {}
+        self._decided: datetime | None = None
         self._replicas: dict[str, Replica] = {}
         self._jobs: dict[str, tuple[int, int, int, int]] = {}
         self._told: dict[str, datetime] = {}
@@ -36,10 +37,13 @@ class Ticker:
         ]
 
     def _decisions(self, seen: Seen) -> Iterator[str]:
+        newest = max((each.at for each in seen.decisions if each.at), default=_BEGIN)
+        since = newest if self._decided is None else self._decided
         for each in reversed(seen.decisions):
-            if each.at and each.at > self._decided.get(each.environment, _BEGIN):
-                self._decided[each.environment] = each.at
+            tells = each.actions or each.unschedulable or each.degraded
+            if tells and each.at and each.at > since:
                 yield f"[{clock(each.at)}] {each.environment}: {_decision(each)}"
+        self._decided = max(newest, since)
 
     def _replica_changes(self, seen: Seen) -> Iterator[str]:
         now = {each.name: each for one in seen.environments for each in one.replicas}

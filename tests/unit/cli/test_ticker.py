@@ -10,17 +10,18 @@ def told(ticker: Ticker, **known) -> list[str]:
     return [line.split("] ", 1)[1] for line in ticker.lines(Seen(at=NOW, **known))]
 
 
-def test_each_decision_is_told_once_and_the_oldest_first():
+def test_each_new_decision_that_does_something_is_told_once_and_the_oldest_first():
     ticker = Ticker()
-    older, newer = decision(9, reason="work came"), decision(3, starts=0, reason="work goes on")
-    assert told(ticker, decisions=(newer, older)) == [
+    old = decision(20, reason="of another run")
+    assert told(ticker, decisions=(old,)) == []
+    older, held = decision(9, reason="work came"), decision(5, starts=0, reason="all is there")
+    newer = decision(3, starts=0, reason="more work", unschedulable="no host has room")
+    assert told(ticker, decisions=(newer, held, older, old)) == [
         "classify: +2: work came",
-        "classify: work goes on",
+        "classify: more work; unschedulable: no host has room",
     ]
-    newest = decision(1, starts=1, reason="more work", unschedulable="no host has room")
-    assert told(ticker, decisions=(newest, newer, older)) == [
-        "classify: +1: more work; unschedulable: no host has room"
-    ]
+    newest = decision(1, starts=1, reason="room again")
+    assert told(ticker, decisions=(newest, newer, held, older)) == ["classify: +1: room again"]
 
 
 def test_replicas_are_told_of_when_they_are_ready_when_they_drain_and_when_they_are_gone():

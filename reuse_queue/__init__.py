@@ -6,18 +6,21 @@ Names are imported when they are first used: whoever needs only a part pays only
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reuse_queue.context import RunningJob, current_job
     from reuse_queue.environment import TaskEnvironment
     from reuse_queue.errors import (
+        FolderInUse,
+        HostTaken,
         InvalidArguments,
         InvalidSettings,
         JobCanceled,
         JobLost,
         JobNotFound,
         JobTimeout,
+        LeadLost,
         LeaseLost,
         NotDeserializable,
         NotSerializable,
@@ -43,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backoff",
+    "FolderInUse",
+    "HostTaken",
     "InvalidArguments",
     "InvalidSettings",
     "Job",
@@ -52,6 +57,7 @@ __all__ = [
     "JobNotFound",
     "JobStatus",
     "JobTimeout",
+    "LeadLost",
     "LeaseLost",
     "NotDeserializable",
     "NotSerializable",
@@ -93,12 +99,14 @@ _ELSEWHERE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # or type checkers would believe in any name
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_ELSEWHERE.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -47,23 +47,19 @@ class Scaling:
         Raises:
             UnknownEnvironment: nobody ever announced it and it has no queue.
         """
-        _, found = yield from self.look([env], poke=poke)
-        if not found:
-            raise UnknownEnvironment(f"there is no environment {env!r}")
-        return found[0]
-
-    def look(self, envs: Sequence[str], *, poke: bool) -> Step[tuple[list[Host], list[Snapshot]]]:
-        """Return the live hosts, and the snapshots of those environments that exist.
-
-        In one round trip; the steps for different environments are not one atomic step.
-        """
-        seen, *replies = yield [
+        seen, reply = yield [
             call("hosts", (self._keys.hosts(),), self._keys.host("")),
-            *(self._snapshot(env, poke=poke) for env in envs),
+            self._snapshot(env, poke=poke),
         ]
-        hosts = sorted(map(records.host, seen), key=lambda each: each.name)
-        pairs = zip(envs, replies, strict=True)
-        return hosts, [_snapshot(env, reply, hosts) for env, reply in pairs if reply]
+        found = _snapshot(env, reply, [records.host(each) for each in seen])
+        if found is None:
+            raise UnknownEnvironment(f"there is no environment {env!r}")
+        return found
+
+    def glance(self, env: str, hosts: Sequence[Host], *, poke: bool) -> Step[Snapshot | None]:
+        """Return what `snapshot` does, given the live hosts; None for an unknown environment."""
+        reply = yield self._snapshot(env, poke=poke)
+        return _snapshot(env, reply, hosts)
 
     def _snapshot(self, env: str, *, poke: bool) -> Command:
         keys = self._keys
@@ -151,7 +147,9 @@ class Scaling:
         yield call("operate", its, env, keys.wake_channel(), field, value, int(rouse))
 
 
-def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot:
+def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot | None:
+    if not reply:
+        return None
     now, known, backlog, claimed, scheduled, rows, deaths, versions = reply
     found = records.fields(known)
     offered = {host.offers.get(env) for host in hosts}

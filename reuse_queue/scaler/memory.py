@@ -1,0 +1,42 @@
+"""Memory: what the scaler must remember of an environment from look to look. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from reuse_queue.facts import Snapshot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What one scaler has seen of one environment since it took the lead."""
+
+    since: datetime
+    """When it first looked."""
+    busy_at: datetime
+    """When there was demand last; until there is any, the first look."""
+    ended: int
+    """Jobs that had ended by the last look."""
+    wants: tuple[tuple[datetime, int], ...] = ()
+    """Peaks of the wanted count: (when it was last that high, how high), falling."""
+
+    def wanting(self, now: datetime, want: int, within: timedelta) -> Memory:
+        """Return the memory with one more wanted count, without those older than `within`."""
+        kept = [(at, peak) for at, peak in self.wants if peak > want and now - at < within]
+        return replace(self, wants=(*kept, (now, want)))
+
+    @property
+    def peak(self) -> int:
+        """The highest count that was wanted lately."""
+        return self.wants[0][1] if self.wants else 0
+
+
+def observed(seen: Snapshot, memory: Memory | None) -> Memory:
+    """Return the memory after one more look."""
+    ended = seen.finished_total + seen.failed_total
+    if memory is None:
+        return Memory(since=seen.at, busy_at=seen.at, ended=ended)
+    # A job may have come and gone between two looks: its end tells of it.
+    busy = seen.demand > 0 or ended != memory.ended
+    return replace(memory, ended=ended, busy_at=seen.at if busy else memory.busy_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from reuse_queue.embedded import ending_with_parent, fresh_log, last_lines
 
-_TAIL = 15
+_TAIL = 30
+_EVENT = re.compile(r"\d{4}-\d\d-\d\dT|\{")
 _LINE_LIMIT = 2**20
 
 
@@ -75,9 +77,9 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def story(self) -> str:
-        """Return how it ended and the last lines that it printed."""
-        tail = last_lines(self.log, _TAIL)
-        return f"the {self.name} ended {_ending(self.code)}; {self.log} ends with:\n{tail}"
+        """Return how it ended, and what it printed last (more of it is in its log)."""
+        said = last_words(last_lines(self.log, _TAIL))
+        return f"the {self.name} ended {_ending(self.code)} (see {self.log}):\n{said}"
 
 
 class UserCommand:
@@ -121,6 +123,14 @@ class UserCommand:
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
+
+
+def last_words(log: str) -> str:
+    """Return what follows the last event of a log, a traceback say; all of it if that is one."""
+    words: list[str] = []
+    for line in log.splitlines():
+        words = [] if _EVENT.match(line) else [*words, line]
+    return "\n".join(words) or log
 
 
 def _ending(code: int | None) -> str:

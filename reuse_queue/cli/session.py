@@ -177,7 +177,9 @@ class Session:
     # -- stopping ---------------------------------------------------------------------------
 
     async def _stop_everything(self) -> None:
-        self._status = "stopping: replicas finish their jobs (Ctrl-C again stops at once)"
+        alive = all(child.code is None for child in self._children)
+        rest = ": replicas finish their jobs (Ctrl-C again stops at once)" if alive else ""
+        self._status = f"stopping{rest}"
         await self._show_once()
         async with _beside(self._force()):
             if self._command is not None:

@@ -151,7 +151,7 @@ def test_a_wrong_target_ends_it_with_code_2_and_the_reason(folder: Path, target:
     with contextlib.closing(Run(folder, target, *client("print('ran')"))) as run:
         code, out, err = run.end()
     assert (code, out) == (2, ""), err
-    assert reason in err.split("ends with:")[-1]
+    assert reason in err.splitlines()[-1]
     assert_nothing_is_left(folder)
 
 

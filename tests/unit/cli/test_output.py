@@ -4,6 +4,7 @@ from datetime import timedelta
 import pytest
 
 from reuse_queue.cli import shapes, words
+from reuse_queue.cli.children import last_words
 from reuse_queue.cli.names import meant, not_there
 from reuse_queue.cli.result import result_shape, result_text
 from reuse_queue.cli.tables import Column, plain_table
@@ -113,3 +114,10 @@ def test_a_failure_shows_its_traceback():
     record = ResultRecord(kind=ResultKind.FAILED, error="Traceback …\nValueError: x\n")
     assert result_text(record, "json") == [("error", "Traceback …\nValueError: x")]
     assert result_shape(record, "json")["error"] == "Traceback …\nValueError: x\n"
+
+
+def test_the_last_words_of_a_log_are_what_follows_its_last_event():
+    events = "2026-11-28T07:12:50.9Z [info ] a\n"
+    assert last_words(f"{events}Traceback\n  x\nKeyError: 1") == "Traceback\n  x\nKeyError: 1"
+    assert last_words('{"event": "a"}\nno') == "no"
+    assert last_words(events) == events

@@ -23,7 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.scripts import script
-from reuse_queue.errors import InvalidSettings, RedisUnavailable
+from reuse_queue.errors import InvalidSettings, RedisUnavailable, ReuseQueueError, ReuseQueueError
 from reuse_queue.settings import Settings
 
 T = TypeVar("T")
@@ -260,6 +260,8 @@ class Connection:
     def _errors(self) -> Iterator[None]:
         try:
             yield
+        except ReuseQueueError:
+            raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
         except _PASSING as error:
             if isinstance(error, redis.AuthenticationError):
                 raise RedisUnavailable(f"Redis at {self} refused the login: {error}") from error

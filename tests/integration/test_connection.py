@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from reuse_queue.broker.connection import Connection, Step, command, shown_url
-from reuse_queue.errors import InvalidSettings, RedisUnavailable
+from reuse_queue.errors import InvalidSettings, RedisUnavailable, ResultTimeout
 from reuse_queue.settings import Settings
 
 
@@ -41,3 +41,15 @@ def test_a_url_of_another_kind_is_refused():
 
 def test_a_shown_url_keeps_what_is_no_secret():
     assert shown_url("unix:///tmp/x.sock?db=0") == "unix:///tmp/x.sock?db=0"
+
+
+def gives_up() -> Step[None]:
+    yield command("PING")
+    raise ResultTimeout
+
+
+def test_an_error_of_ours_that_is_a_timeout_too_is_not_taken_for_an_absent_redis(
+    connection: Connection,
+):
+    with pytest.raises(ResultTimeout):
+        connection.run(gives_up())

@@ -81,7 +81,7 @@ class Task(Generic[P, R]):
         self.options = options
         self.signature = Signature(name, function, environment.serializer)
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Write a job for these arguments and return its handle.
 
         Raises:
@@ -92,7 +92,7 @@ class Task(Generic[P, R]):
         """
         return self.environment.run(self._enqueue(args, kwargs))
 
-    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
+    async def aenqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Do what `enqueue` does, without blocking the loop."""
         return await self.environment.arun(self._enqueue(args, kwargs))
 
@@ -114,7 +114,7 @@ class Task(Generic[P, R]):
         """Do what `enqueue_many` does, without blocking the loop."""
         return await self.environment.arun(self._enqueue_many(calls))
 
-    def call(self, *args: P.args, **kwargs: P.kwargs) -> Call[P]:
+    def call(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[P]:
         """Return a call for `enqueue_many`; nothing is written."""
         return Call(args, kwargs)
 
@@ -199,7 +199,7 @@ class AsyncTask(Task[P, R]):
 
     is_async = True
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """Run it right here, without Redis: a coroutine, to be awaited."""
         return self.function(*args, **kwargs)  # type: ignore[no-any-return]  # as registered
 
@@ -207,7 +207,7 @@ class AsyncTask(Task[P, R]):
 class SyncTask(Task[P, R]):
     """A task whose function is a plain one: it has its replica to itself."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it right here, without Redis."""
         return self.function(*args, **kwargs)  # type: ignore[no-any-return]  # as registered
 

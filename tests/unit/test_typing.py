@@ -1,0 +1,98 @@
+"""What type checkers know of a user's program; `mypy` reads this file, pytest runs it.
+
+Each `type: ignore` is itself checked: mypy reports those that ignore nothing.
+"""
+
+from collections.abc import Coroutine
+from typing import Any, assert_type
+
+import pytest
+
+from reuse_queue import InvalidArguments, JobHandle, JobStatus, ReusePolicy, TaskEnvironment
+from reuse_queue.task import AsyncTask, Call, SyncTask
+from reuse_queue.testing import inline
+
+env = TaskEnvironment("typed", reusable=ReusePolicy(replicas=(0, 2)))
+
+
+@env.task
+async def shout(word: str, times: int = 1) -> str:
+    return word.upper() * times
+
+
+@env.task(retries=2, timeout=30)
+def count(word: str) -> int:
+    return len(word)
+
+
+@env.on_start
+def start() -> None: ...
+
+
+@env.on_stop()
+async def stop() -> None: ...
+
+
+assert_type(
+    shout, AsyncTask[[str, int], str] | Any
+)  # a ParamSpec's names and defaults have no spelling
+
+
+def test_calls_here_are_typed_as_the_function_is():
+    with inline():
+        assert_type(count("abc"), int)
+        pending: Coroutine[Any, Any, str] = shout("a", times=2)
+        pending.close()
+
+
+def test_a_handle_knows_what_its_result_is():
+    with inline():
+        handle = shout.enqueue("a", times=2)
+        assert_type(handle, JobHandle[str])
+        assert_type(handle.result(timeout=1), str)
+        assert_type(handle.status(), JobStatus)
+        assert_type(count.override(priority="high", delay=1.5).enqueue("ab").result(), int)
+        assert_type(count.handle(handle.id), JobHandle[int])
+        wider: JobHandle[object] = handle
+        assert wider == handle
+
+
+async def test_the_twins_are_typed_alike():
+    with inline():
+        handle = await shout.aenqueue("a")
+        assert_type(await handle, str)
+        assert_type(await handle.aresult(), str)
+        assert_type(await count.aenqueue_many([("a",)]), list[JobHandle[int]])
+
+
+def test_many_calls_are_typed_by_call():
+    with inline():
+        handles = shout.enqueue_many(shout.call(word, times=2) for word in "ab")
+        assert_type(handles, list[JobHandle[str]])
+        assert [each.result() for each in handles] == ["AA", "BB"]
+
+
+def test_arguments_that_do_not_fit_are_seen_by_the_type_checker_too():
+    with inline():
+        with pytest.raises(InvalidArguments):
+            shout.enqueue(3)  # type: ignore[arg-type]
+        with pytest.raises(InvalidArguments):
+            count.enqueue("a", 2)  # type: ignore[call-arg]
+        with pytest.raises(InvalidArguments):
+            shout.enqueue("a", tims=2)  # type: ignore[call-arg]
+        with pytest.raises(InvalidArguments):
+            count.enqueue_many([count.call(word=3)])  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            shout.override(retry=2)  # type: ignore[call-arg]
+
+
+def test_a_call_of_one_task_is_no_call_of_another():
+    other: Call[[int]] = Call((1,), {})
+    with inline(), pytest.raises(InvalidArguments):
+        shout.enqueue_many([other])  # type: ignore[list-item]
+
+
+def test_hooks_and_functions_stay_what_they_are():
+    assert_type(start(), None)
+    task: SyncTask[[str], int] = count
+    assert task is count

@@ -125,6 +125,8 @@ def process(what: str) -> Any:
     """Do what only a thread without a loop can do, and what must not end the caller."""
     if what == "loop":
         return asyncio.run(asyncio.sleep(0, "ran"))
+    if what == "raise":
+        raise ValueError("no")
     if what == "exit":
         raise SystemExit(3)
     if what == "object":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,6 +63,7 @@ _HOST = Field("host", 16)
 _WIDE = 100
 _END = 7
 _LONGEST_NAME = 16
+_MOST_LINES = 3
 
 
 def frame(seen: Seen | None, says: Frame, width: int, height: int) -> Text:
@@ -98,7 +100,7 @@ def _body(seen: Seen, width: int, room: int) -> list[Text]:
     ]
     names = max((len(each.environment) for each in seen.decisions), default=0)
     names = min(names, _LONGEST_NAME)
-    decided = [_decision(each, names) for each in seen.decisions]
+    decided = [line for each in seen.decisions for line in _decision(each, names, width)]
     # Each section has a heading, and an empty line after it.
     counts = [len(environments), len(replicas), len(decided)]
     rows = shares(room - 2 * _SECTIONS + 1, counts)
@@ -196,11 +198,16 @@ def _bar(held: int, slots: int) -> Text:
     return Text.assemble(("━" * full, "cyan"), ("─" * (_BAR - full), "bright_black"))
 
 
-def _decision(of: Decision, names: int) -> Text:
+def _decision(of: Decision, names: int, width: int) -> list[Text]:
+    """Return a decision's lines, its reasons beside its head; dim if it changed nothing."""
     name = _shortened(of.environment, names).ljust(names)
-    line = Text.assemble((words.clock(of.at), "dim"), "  ", (name, "bold"))
-    line.append("  ").append(words.doings(of).ljust(3), "cyan").append("  ").append(because(of))
-    return line
+    head = Text.assemble((words.clock(of.at), "dim"), "  ", (name, "bold"))
+    head.append("  ").append(words.doings(of).ljust(3), "cyan").append("  ")
+    style = "" if of.changes or of.unschedulable else "dim"
+    room = max(width - len(head), _END)
+    first, *rest = textwrap.wrap(because(of), room, max_lines=_MOST_LINES, placeholder=" …") or [""]
+    indent = " " * len(head)
+    return [head.append(first, style), *(Text(indent).append(line, style) for line in rest)]
 
 
 def _number(value: int, style: str) -> Text:

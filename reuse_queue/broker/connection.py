@@ -23,7 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.scripts import script
-from reuse_queue.errors import InvalidSettings, RedisUnavailable, ReuseQueueError, ReuseQueueError
+from reuse_queue.errors import InvalidSettings, RedisUnavailable, ReuseQueueError
 from reuse_queue.settings import Settings
 
 T = TypeVar("T")

@@ -27,15 +27,6 @@ async def test_the_same_step_runs_with_the_asynchronous_client(aconnection: Conn
     assert await aconnection.arun(many()) == [b"a", b"b"]
 
 
-def test_what_a_step_raises_itself_is_not_taken_for_a_failure_of_redis(connection: Connection):
-    def too_late() -> Step[None]:
-        yield command("PING")
-        raise ResultTimeout
-
-    with pytest.raises(ResultTimeout):
-        connection.run(too_late())
-
-
 def test_a_redis_that_is_not_there_is_named_without_its_password():
     away = Connection(Settings(redis_url="redis://me:secret@localhost:1/0"))
     with pytest.raises(RedisUnavailable, match=r"redis://me:\*\*\*@localhost:1/0") as caught:

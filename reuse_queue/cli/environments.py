@@ -13,7 +13,7 @@ from reuse_queue.facts import Host, Snapshot
 from reuse_queue.job import JobStatus
 
 _COLUMNS = (
-    Column("environment"),
+    Column("environment", cuts=True),
     Column("state"),
     Column("ready", right=True),
     Column("bounds", right=True),

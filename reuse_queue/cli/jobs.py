@@ -18,11 +18,11 @@ _BATCH = 1000
 _COLUMNS = (
     Column("job"),
     Column("status"),
-    Column("task"),
+    Column("task", cuts=True),
     Column("since", right=True),
     Column("took", right=True),
     Column("lost", right=True),
-    Column("replica"),
+    Column("replica", cuts=True),
 )
 
 

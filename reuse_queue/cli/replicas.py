@@ -14,16 +14,16 @@ from reuse_queue.cli.tables import Column
 from reuse_queue.facts import DrainReason, Replica
 
 _COLUMNS = (
-    Column("replica"),
+    Column("replica", cuts=True),
     Column("state"),
     Column("holds", right=True),
     Column("done", right=True),
     Column("age", right=True),
     Column("idle", right=True),
-    Column("host"),
+    Column("host", cuts=True),
     Column("pid", right=True),
-    Column("version"),
-    Column("drains for"),
+    Column("version", cuts=True),
+    Column("drains for", cuts=True),
 )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +49,9 @@ class Column:
     title: str
     right: bool = False
     folds: bool = False
-    """Long text: breaks into lines on a terminal, where other columns are cut."""
+    """Long text: breaks into lines on a terminal."""
+    cuts: bool = False
+    """Is cut on a terminal that is too narrow."""
 
 
 def print_json(shape: Any) -> None:
@@ -70,7 +74,7 @@ def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     shown = [(name, value) for name, value in fields if value]
     width = max((len(name) for name, _ in shown), default=0) + 2
     for name, value in shown:
-        first, *rest = value.splitlines() or [""]
+        first, *rest = _lines(value, width)
         click.echo(click.style(name.ljust(width), dim=True) + state_styled(first))
         for line in rest:
             click.echo(" " * width + line)
@@ -79,22 +83,24 @@ def print_fields(fields: Sequence[tuple[str, str]]) -> None:
 def plain_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return aligned lines without any drawing, two spaces between columns, nothing cut."""
     table = [[column.title.upper() for column in columns], *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(columns))]
+    widths = [_widest(columns, rows, i) for i in range(len(columns))]
     return ["  ".join(_cells(columns, row, widths)).rstrip() for row in table]
 
 
 def drawn_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table for a terminal, words of state in their colours."""
+    """Return a table for a terminal: empty columns left out, words of state in their colours."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold dim", expand=False)
-    for column in columns:
+    shown = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    for column in (columns[i] for i in shown):
         table.add_column(
             column.title.upper(),
             justify="right" if column.right else "left",
-            no_wrap=not column.folds,
+            # rich narrows only columns that may wrap; cells that are to be cut don't do it.
+            no_wrap=not (column.folds or column.cuts),
             overflow="fold" if column.folds else "ellipsis",
         )
     for row in rows:
-        table.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(_cell(columns[i], row[i]) for i in shown))
     return table
 
 
@@ -103,6 +109,29 @@ def state_styled(value: str) -> str:
     style = STYLES.get(value, "").split()
     colour = next((word for word in style if word not in ("bold", "dim")), None)
     return click.style(value, fg=colour, bold="bold" in style or None) if style else value
+
+
+def _cell(column: Column, value: str) -> Text:
+    style = STYLES.get(value, "")
+    return Text(
+        value, style, no_wrap=not column.folds, overflow="fold" if column.folds else "ellipsis"
+    )
+
+
+def _lines(value: str, indent: int) -> list[str]:
+    """Return a value's lines, broken where they would not fit a terminal beside their name."""
+    if not sys.stdout.isatty():
+        return value.splitlines()
+    room = max(shutil.get_terminal_size().columns - indent, 20)
+    return [
+        part
+        for line in value.splitlines()
+        for part in textwrap.wrap(line, room, drop_whitespace=False) or [""]
+    ]
+
+
+def _widest(columns: Sequence[Column], rows: Sequence[Sequence[str]], place: int) -> int:
+    return max(len(columns[place].title), *(len(row[place]) for row in rows), 0)
 
 
 def _cells(columns: Sequence[Column], row: Sequence[str], widths: list[int]) -> list[str]:

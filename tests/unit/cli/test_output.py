@@ -1,13 +1,15 @@
+import io
 import json
 from datetime import timedelta
 
 import pytest
+from rich.console import Console
 
 from reuse_queue.cli import shapes, words
 from reuse_queue.cli.children import last_words
 from reuse_queue.cli.names import meant, not_there
 from reuse_queue.cli.result import result_shape, result_text
-from reuse_queue.cli.tables import Column, plain_table
+from reuse_queue.cli.tables import Column, drawn_table, plain_table
 from reuse_queue.facts import Death
 from reuse_queue.job import JobStatus, ResultKind, ResultRecord
 from support.made_up import NOW, ago, decision, host, record, replica, snapshot
@@ -62,6 +64,18 @@ def test_piped_tables_are_aligned_columns_with_nothing_cut():
         "a" * 90 + "  1,204  because",
         "b" + " " * 91 + "    3",
     ]
+
+
+def test_a_narrow_terminal_cuts_only_what_may_be_cut_and_leaves_empty_columns_out():
+    columns = (Column("job"), Column("task", cuts=True), Column("lost"), Column("age"))
+    console = Console(width=40, file=io.StringIO())
+    console.print(drawn_table(columns, [["j" * 24, "app.with_a_long_name", "", "12s"]]))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "j" * 24 in text
+    assert "12s" in text
+    assert "app.…" in text
+    assert "LOST" not in text
 
 
 def test_an_environments_shape_is_json_with_iso_times_and_seconds():

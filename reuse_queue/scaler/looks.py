@@ -31,7 +31,9 @@ class Looks:
         self._fleet = Fleet(keys, settings)
         self._scaling = Scaling(keys, settings)
         self._queue = JobQueue(keys)
-        self._rounds = Rounds(connection)
+        self._tidying = Rounds(connection, "tidy")
+        self._looking = Rounds(connection, "look")
+        self._applying = Rounds(connection, "apply")
         self._outlook = Outlook(settings.start_timeout)
         self._reclaimed: dict[str, float] = {}
         self._said: dict[str, tuple[str, ...]] = {}
@@ -56,19 +58,21 @@ class Looks:
             LeadLost: another scaler leads.
         """
         hosts = await self._connection.arun(self._fleet.hosts())
-        await self._rounds.run({name: partial(self._chores, name) for name in names})
-        found = await self._rounds.run({name: partial(self._glance, name, hosts) for name in names})
+        await self._tidying.run({name: partial(self._tidy, name) for name in names})
+        found = await self._looking.run(
+            {name: partial(self._glance, name, hosts) for name in names}
+        )
         seen = {name: each for name, each in found.items() if each is not None}
         decided = self._decide(hosts, list(seen.values()))
         news = {each.environment: each for each in decided if self._is_news(each, seen)}
-        done = await self._rounds.run(
+        done = await self._applying.run(
             {name: partial(self._scaling.apply, self._token, each) for name, each in news.items()}
         )
         for name, count in done.items():
             self._note(news[name], count)
         return {name for name in done if news[name].changes}
 
-    def _chores(self, name: str) -> Step[None]:
+    def _tidy(self, name: str) -> Step[None]:
         yield from self._queue.due(name)
         now = time.monotonic()
         if now - self._reclaimed.get(name, 0.0) >= _RECLAIM_EVERY_S:

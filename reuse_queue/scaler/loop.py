@@ -97,13 +97,17 @@ class Scaler:
         if time.monotonic() < self._next_tick:
             await self._look(woken)
             return
-        self._next_tick = time.monotonic() + self._tick_s
+        began = time.monotonic()
+        self._next_tick = began + self._tick_s
         self._wakes.rest()
         names = await self._connection.arun(self._fleet.environments())
         self._looks.keep(names)
         for start in range(0, len(names), _BATCH):
             await self._look(names[start : start + _BATCH])
             await self._look(await self._wakes.due(0.0))
+        # Very many environments: look at them less often rather than without a pause.
+        now = time.monotonic()
+        self._next_tick = max(self._next_tick, now + (now - began))
 
     async def _look(self, names: Collection[str]) -> None:
         if not names:

@@ -13,16 +13,22 @@ from reuse_queue.errors import LeadLost, RedisUnavailable
 
 log = structlog.get_logger()
 T = TypeVar("T")
+_FAILED = "environment cannot be scaled"
 
 
 class Rounds:
     """Runs steps of many environments side by side, so that a broken one stops no other.
 
     The steps must bear a repeat.
+
+    Args:
+        connection: the way to Redis.
+        step: what the steps do, for the log.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, step: str) -> None:
         self._connection = connection
+        self._step = step
         self._ailing: set[str] = set()
 
     async def run(self, steps: Mapping[str, Callable[[], Step[T]]]) -> dict[str, T]:
@@ -52,12 +58,13 @@ class Rounds:
             results[env] = await self._connection.arun(step)
         except (RedisUnavailable, LeadLost):
             raise
-        except Exception as error:
-            # What is in Redis may be anything. Said once, not at every look.
+        except Exception as error:  # noqa: BLE001  # what is in Redis may be anything
+            # Said once, not at every look.
             if env not in self._ailing:
-                log.exception("environment cannot be scaled", environment=env, error=str(error))
+                text = f"{type(error).__name__}: {error}"
+                log.warning(_FAILED, environment=env, step=self._step, error=text)
             self._ailing.add(env)
         else:
             if env in self._ailing:
                 self._ailing.discard(env)
-                log.info("environment can be scaled again", environment=env)
+                log.info("environment can be scaled again", environment=env, step=self._step)

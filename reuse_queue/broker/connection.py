@@ -147,7 +147,9 @@ class Connection:
 
     @contextlib.asynccontextmanager
     async def listen(self, *channels: str) -> AsyncIterator[redis.asyncio.client.PubSub]:
-        """Yield a subscription to `channels` on a connection of its own.
+        """Yield a confirmed subscription to `channels` on a connection of its own.
+
+        Its `get_message(timeout=…)` then returns None only after a silence of that length.
 
         Raises:
             RedisUnavailable: Redis could not be reached, or went away meanwhile.
@@ -156,6 +158,9 @@ class Connection:
         try:
             with self._errors():
                 await pubsub.subscribe(*channels)
+                for _ in channels:
+                    # The server's confirmations: what is published from now on is heard.
+                    await pubsub.get_message(timeout=_REPLY_TIMEOUT_S)
                 yield pubsub
         finally:
             with contextlib.suppress(RedisError, OSError):

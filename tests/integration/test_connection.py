@@ -53,3 +53,13 @@ def test_an_error_of_ours_that_is_a_timeout_too_is_not_taken_for_an_absent_redis
 ):
     with pytest.raises(ResultTimeout):
         connection.run(gives_up())
+
+
+async def test_a_subscription_is_in_force_and_silent_when_it_is_yielded(
+    aconnection: Connection, raw: redis.Redis
+):
+    async with aconnection.listen("one", "two") as messages:
+        assert raw.publish("two", "news") == 1
+        heard = await messages.get_message(timeout=5)
+        assert heard is not None
+        assert heard["data"] == b"news"

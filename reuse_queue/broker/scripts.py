@@ -29,6 +29,13 @@ def script(name: str) -> Script:
     return Script(name, text, digest)
 
 
+def warm() -> None:
+    """Read every script, for a process that will be forked."""
+    for path in (resources.files(__package__) / "lua").iterdir():
+        if path.name.endswith(".lua"):
+            script(path.name.removesuffix(".lua"))
+
+
 def _source(path: str) -> str:
     return (resources.files(__package__) / "lua" / path).read_text(encoding="utf-8")
 

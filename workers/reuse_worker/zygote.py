@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import os
 import random
@@ -10,12 +12,16 @@ import signal
 import socket
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
+import reuse_queue.link  # noqa: F401  # `env.bind` in a replica imports it late
+from reuse_queue.broker import scripts
+from reuse_queue.broker.connection import Connection, Step, command
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.errors import TargetNotLoaded
+from reuse_queue.errors import RedisUnavailable, TargetNotLoaded
 from reuse_queue.messages import (
     LONGEST_TEXT,
     Failed,
@@ -55,6 +61,7 @@ class Zygote:
             return 1
         if env.start_method == "spawn":
             return 0
+        _rehearse(self._settings)
         _warn_of_threads(env.name)
         gc.collect()
         gc.freeze()
@@ -125,6 +132,25 @@ class Zygote:
         send(self._channel, Forked(replica=replica, pid=os.getpid()))
         self._channel.close()
         return spawn.run(env, replica, board, note, self._settings)
+
+
+def _rehearse(settings: Settings) -> None:
+    """Do here once what would else be done first, and slowly, by every replica."""
+    scripts.warm()
+    version("rq")
+    asyncio.run(_meet(settings))
+
+
+async def _meet(settings: Settings) -> None:
+    connection = Connection(settings)
+    # Replicas will say it if Redis is not there.
+    with contextlib.suppress(RedisUnavailable):
+        await connection.arun(_ping())
+    await connection.aclose()
+
+
+def _ping() -> Step[object]:
+    return (yield command("PING"))
 
 
 def _warn_of_threads(env: str) -> None:

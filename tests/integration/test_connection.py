@@ -1,6 +1,7 @@
 from datetime import timedelta
 
 import pytest
+import redis
 
 from reuse_queue.broker.connection import Connection, Step, command, shown_url
 from reuse_queue.errors import InvalidSettings, RedisUnavailable, ResultTimeout

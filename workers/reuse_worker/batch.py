@@ -8,7 +8,7 @@ from reuse_queue.job import Claim
 
 MOST_AHEAD = 100
 MOST_AT_ONCE = 1000
-_WORTH_S = 0.005
+_WORTH_S = 0.01
 _WORTH_BYTES = 4 * 1024 * 1024
 _WEIGHT = 0.1
 

@@ -41,7 +41,8 @@ def test_short_jobs_under_backlog_are_claimed_ahead_and_topped_up_when_half_are_
 
 
 @pytest.mark.parametrize(
-    ("run_s", "concurrency", "ahead"), [(0.001, 1, 5), (0.001, 8, 40), (0.02, 1, 0), (60.0, 8, 0)]
+    ("run_s", "concurrency", "ahead"),
+    [(0.001, 1, 10), (0.001, 8, 80), (0.01, 1, 1), (0.03, 1, 0), (60.0, 8, 0)],
 )
 def test_a_few_milliseconds_of_work_are_held_ahead(run_s: float, concurrency: int, ahead: int):
     assert size(free=1, run_s=run_s, concurrency=concurrency) == 1 + ahead

@@ -52,7 +52,7 @@ async def test_what_is_done_unless_draining_is_not_begun_by_one_who_drains():
     life = Life()
     life.drain()
 
-    async def never() -> None:
+    async def never() -> int:
         raise AssertionError("begun")
 
     assert await life.unless(lambda: life.draining, never()) is None

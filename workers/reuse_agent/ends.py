@@ -102,7 +102,13 @@ class Ends:
         leases = Leases(link.connection.keys, env, link.settings)
         jobs = await link.ask(lambda: leases.end_replica(_death(end, fresh), ran, asked=asked))
         tell = log.info if asked else log.warning
-        tell("replica off the books", environment=env, replica=name, cause=end.cause, jobs_returned=jobs)
+        tell(
+            "replica off the books",
+            environment=env,
+            replica=name,
+            cause=end.cause,
+            jobs_returned=jobs,
+        )
 
 
 def _death(end: End, fresh: Replica) -> Death:

@@ -17,7 +17,8 @@ class OutOfMemory:
     """
 
     def __init__(self, group: Path | None = None, machine: Path = _VMSTAT) -> None:
-        self._group = group or _counter_of_mine()
+        found = group or _counter_of_mine()
+        self._group = found if found and found.exists() else None
         self._machine = machine
         self._group_before = self._in_group()
         self._machine_before = _count(self._machine)

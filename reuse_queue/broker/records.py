@@ -6,6 +6,7 @@ What cannot be read is left out or takes its default: one broken record must not
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,7 +23,7 @@ from reuse_queue.facts import (
     Replica,
     ReplicaState,
 )
-from reuse_queue.policy import ReusePolicy
+from reuse_queue.policy import ReusePolicy, StarvationWarning
 
 E = TypeVar("E", bound=StrEnum)
 Fields = Mapping[str, str]
@@ -115,15 +116,18 @@ def _policy_text(policy: ReusePolicy) -> str:
 
 @lru_cache(maxsize=1024)
 def _policy(text: str) -> ReusePolicy | None:
-    """Return the policy; read once for each text, since making one may warn."""
+    """Return the policy; each text is read once."""
     try:
         found = json.loads(text)
-        return ReusePolicy(
-            replicas=(found["min"], found["max"]),
-            idle_ttl=timedelta(seconds=found["idle_ttl"]),
-            concurrency=found["concurrency"],
-            scaledown_ttl=timedelta(seconds=found["scaledown_ttl"]),
-        )
+        with warnings.catch_warnings():
+            # Whoever made the policy has been warned.
+            warnings.simplefilter("ignore", StarvationWarning)
+            return ReusePolicy(
+                replicas=(found["min"], found["max"]),
+                idle_ttl=timedelta(seconds=found["idle_ttl"]),
+                concurrency=found["concurrency"],
+                scaledown_ttl=timedelta(seconds=found["scaledown_ttl"]),
+            )
     except (ValueError, KeyError, TypeError, OverflowError):
         return None
 

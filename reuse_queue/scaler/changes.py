@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from reuse_queue.facts import Action, ActionKind, DrainReason, Replica, ReplicaState
-from reuse_queue.scaler.crashes import crashes
 from reuse_queue.scaler.demand import Demand
 from reuse_queue.scaler.memory import Memory
 from reuse_queue.scaler.plan import Start
@@ -52,11 +51,10 @@ def starts(found: View, demand: Demand, goal: int) -> tuple[Start, ...]:
     fresh = found.row.allowed(max(0, short), now, found.young)
     wanted = [Start(version=found.current, count=fresh)] if fresh else []
     if found.row.degraded:
-        backup = _backup(found)
         room = demand.high + demand.surge - len(found.live) - fresh
         missing = min(demand.want - len(found.old) - len(found.proven), room)
-        if backup and missing > 0:
-            wanted.append(Start(version=backup, count=missing))
+        if found.backup and missing > 0:
+            wanted.append(Start(version=found.backup, count=missing))
     return tuple(wanted)
 
 
@@ -107,9 +105,3 @@ def _may_return(replica: Replica, current: str) -> bool:
         and replica.drain_reason in _RECALLABLE
         and (not current or replica.version == current)
     )
-
-
-def _backup(found: View) -> str:
-    """Return the newest version before the current one that does start, or ''."""
-    earlier = reversed(found.seen.environment.versions[:-1])
-    return next((each for each in earlier if not crashes(found.seen, each).degraded), "")

@@ -46,9 +46,9 @@ class Crashes:
         return min(wanted, max(0, 1 - young)) if self.degraded else wanted
 
 
-def crashes(seen: Snapshot, version: str) -> Crashes:
-    """Return the young deaths in a row of one version."""
-    row = list(_row(seen, version))
+def crashes(seen: Snapshot, version: str, recovered: datetime | None) -> Crashes:
+    """Return the young deaths in a row of one version since it had a healthy replica."""
+    row = list(_row(seen, version, recovered))
     return Crashes(count=len(row), last=row[0] if row else None)
 
 
@@ -57,17 +57,9 @@ def healthy(replica: Replica, now: datetime) -> bool:
     return replica.state is ReplicaState.READY and now - replica.ordered_at >= HEALTHY_AGE
 
 
-def _row(seen: Snapshot, version: str) -> Iterator[Death]:
+def _row(seen: Snapshot, version: str, recovered: datetime | None) -> Iterator[Death]:
     """Yield the newest first."""
     later = seen.at
-    recovered = max(
-        (
-            each.ordered_at + HEALTHY_AGE
-            for each in seen.replicas
-            if each.version == version and healthy(each, seen.at)
-        ),
-        default=None,
-    )
     for death in seen.deaths:
         # With jobs on board, one of them is to blame: it is counted on the job.
         if death.version != version or death.held or death.cause == _UNSEEN:

@@ -33,7 +33,7 @@ def decide(
         start_timeout: how long a replica may take to be ready and still count as supply.
     """
     memory = observed(seen, memory)
-    found = view(seen, start_timeout)
+    found = view(seen, memory.recovered, start_timeout)
     degraded = broken or (words.degraded(found.current, found.row) if found.row.degraded else "")
     policy = seen.environment.policy
     if policy is None or seen.environment.drained or seen.environment.paused:

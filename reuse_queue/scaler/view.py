@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reuse_queue.facts import Replica, ReplicaState, Snapshot
 from reuse_queue.scaler.crashes import Crashes, crashes, healthy
@@ -26,6 +27,8 @@ class View:
     """Those that a newer version is to replace."""
     row: Crashes
     """The current version's deaths."""
+    backup: str
+    """The newest version before the current one that does start, or ''."""
 
     @property
     def young(self) -> int:
@@ -45,19 +48,28 @@ class View:
         return (*self.old, *self.proven) if self.old else self.live
 
 
-def view(seen: Snapshot, start_timeout: timedelta) -> View:
-    """Return the view of a snapshot; a replica not ready after `start_timeout` is no supply."""
+def view(seen: Snapshot, recovered: Mapping[str, datetime], start_timeout: timedelta) -> View:
+    """Return the view of a snapshot.
+
+    Args:
+        seen: the environment as it is.
+        recovered: since when the deaths of each version count (Memory.recovered).
+        start_timeout: a replica that is not ready after it is no supply.
+    """
     versions = seen.environment.versions
+    rows = {each: crashes(seen, each, recovered.get(each)) for each in versions}
     current = versions[-1] if versions else ""
     live = tuple(each for each in seen.replicas if _counts(each, seen, start_timeout))
     old = tuple(each for each in live if current and each.version != current)
+    earlier = (each for each in reversed(versions[:-1]) if not rows[each].degraded)
     return View(
         seen=seen,
         current=current,
         live=live,
         fresh=tuple(each for each in live if each not in old),
         old=old,
-        row=crashes(seen, current),
+        row=rows.get(current, Crashes(count=0)),
+        backup=next(earlier, ""),
     )
 
 

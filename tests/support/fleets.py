@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from reuse_queue.facts import (
     ReplicaState,
     Snapshot,
 )
-from reuse_queue.policy import ReusePolicy
+from reuse_queue.policy import ReusePolicy, StarvationWarning
 from reuse_queue.scaler.memory import Memory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -27,9 +28,11 @@ def at(seconds: float) -> datetime:
 def policy(
     low: int, high: int, concurrency: int = 2, idle: int = 120, down: int = 60
 ) -> ReusePolicy:
-    return ReusePolicy(
-        replicas=(low, high), concurrency=concurrency, idle_ttl=idle, scaledown_ttl=down
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StarvationWarning)
+        return ReusePolicy(
+            replicas=(low, high), concurrency=concurrency, idle_ttl=idle, scaledown_ttl=down
+        )
 
 
 def environment(low: int = 0, high: int = 4, **fields: Any) -> EnvironmentRecord:

@@ -11,7 +11,7 @@ from reuse_queue.broker.fleet import Fleet
 from reuse_queue.facts import DrainReason, EnvironmentState, ReplicaState
 from reuse_queue.settings import Settings
 from support.eventually import eventually_sync
-from support.fleets import environment
+from support.fleets import environment, policy
 from support.roster import ENV, HOST, Roster, heard
 
 
@@ -36,6 +36,12 @@ def test_what_an_agent_announced_is_read_back_and_no_application_overwrites_it(r
     assert record.state is EnvironmentState.ACTIVE
     assert record.active_since is not None
     assert roster.run(roster.fleet.environments()) == [ENV]
+
+
+def test_reading_a_policy_does_not_warn_again_of_what_its_maker_was_warned_of(roster: Roster):
+    small = environment(policy=policy(0, 1, concurrency=1))
+    roster.run(roster.fleet.announce(small, "v1"))
+    assert roster.seen().environment.policy == small.policy
 
 
 def test_an_announcement_leaves_what_operators_set_and_the_state_as_they_are(roster: Roster):

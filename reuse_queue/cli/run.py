@@ -96,12 +96,10 @@ def run(
             ending = asyncio.run(session.run())
         finally:
             view.close()
-        left = session.left_over()
     if ending.message:
         raise Failed(ending.message, ending.code)
-    if left and how["view"] != ViewKind.NONE:
-        where = f" in {folder}" if server else ""
-        click.echo(f"reuse-queue  {left}, kept{where} for the next run", err=bool(command))
+    if how["view"] != ViewKind.NONE:
+        click.echo(f"reuse-queue  {session.left_over()}; see {folder}", err=bool(command))
     sys.exit(ending.code)
 
 

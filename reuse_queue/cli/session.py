@@ -77,10 +77,10 @@ class Session:
                 await self._stop_everything()
 
     def left_over(self) -> str:
-        """Return what is still queued, in words; empty for nothing."""
+        """Return what was left when it ended, in words."""
         found = self._seen.environments if self._seen else ()
         jobs = sum(each.demand + each.scheduled for each in found)
-        return f"{plural(jobs, 'job')} still queued" if jobs else ""
+        return f"stopped, {plural(jobs, 'job')} still queued" if jobs else "stopped"
 
     # -- from start to end ------------------------------------------------------------------
 

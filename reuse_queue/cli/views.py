@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from datetime import timedelta
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from reuse_queue.cli.screen import Frame, frame
 from reuse_queue.cli.seen import Seen
+from reuse_queue.cli.terminal import silent_keys
 from reuse_queue.cli.ticker import Ticker
 
 _PANEL_LINES = 16
@@ -72,12 +74,13 @@ class LiveView(View):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._last: Text | None = None
+        self._open = ExitStack()
 
     def show(self, seen: Seen | None, up: timedelta, status: str) -> None:
         """Draw a frame that fits the terminal as it is now."""
         if not self._live.is_started:
-            self._live.start()
+            self._open.enter_context(silent_keys(all_keys=self._whole))
+            self._open.enter_context(self._live)
         width, height = self._console.size
         # A line that reaches the last column makes some terminals wrap.
         lines = height if self._whole else min(_PANEL_LINES, height - 2)
@@ -92,7 +95,7 @@ class LiveView(View):
 
     def close(self) -> None:
         """Take the frame away."""
-        self._live.stop()
+        self._open.close()
 
 
 class PlainView(View):

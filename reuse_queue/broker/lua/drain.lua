@@ -7,6 +7,6 @@ if redis.call('EXISTS', replica_key(ARGV[6])) == 0 then
   return 0
 end
 if drain(ARGV[6], ARGV[7], true) then
-  wake(env_key, channel, env)
+  nudge(env_key, channel, env)
 end
 return 1

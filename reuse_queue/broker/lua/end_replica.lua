@@ -14,6 +14,6 @@ local death = {'version', ARGV[8], 'was_ready', ARGV[10], 'age', ARGV[11], 'deta
 local count = retire(ARGV[6], ARGV[7], ARGV[9], function(execution)
   return fates[execution] or 'back'
 end, ARGV[13] ~= '1' and death or nil)
-pushed = pushed + 1
 flush()
+nudge(env_key, channel, env)
 return count

@@ -11,7 +11,7 @@ if state == 'starting' then
   if redis.call('EXISTS', KEYS[4]) == 1 then
     redis.call('HSET', KEYS[4], 'state', 'idle')
   end
-  wake(env_key, channel, env)
+  nudge(env_key, channel, env)
   return 1
 end
 return state == 'ready' and 1 or 0

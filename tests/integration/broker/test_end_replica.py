@@ -3,6 +3,7 @@
 import pytest
 
 from reuse_queue.job import Verdict
+from support.eventually import eventually_sync
 from support.site import ENV, Site, finished
 
 
@@ -168,3 +169,19 @@ def test_a_job_that_runs_elsewhere_by_now_is_left_alone(site: Site) -> None:
     assert (site.status("a"), site.queue()) == ("started", [])
     assert site.raw.exists(site.keys.execution("a", old.execution)) == 0
     assert site.finish(finished(new), name="r2")[0].value == "finished"
+
+
+def test_the_end_of_a_replica_is_news_for_the_scaler_but_no_work_that_ends_dormancy(
+    site: Site,
+) -> None:
+    site.replica("r1", state="draining")
+    site.raw.hset(site.keys.environment(ENV), mapping={"state": "dormant", "poke": "1"})
+    with site.raw.pubsub(ignore_subscribe_messages=True) as heard:
+        heard.subscribe(site.keys.wake_channel())
+        eventually_sync(lambda: site.raw.pubsub_numsub(site.keys.wake_channel())[0][1] == 1)
+
+        site.end("r1", {}, asked=True)
+
+        message = eventually_sync(heard.get_message)
+    assert message["data"] == ENV.encode()
+    assert site.raw.hget(site.keys.environment(ENV), "state") == b"dormant"

@@ -10,18 +10,9 @@ from datetime import timedelta
 from difflib import get_close_matches
 from importlib import import_module
 from types import MappingProxyType
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Literal,
-    ParamSpec,
-    TypeAlias,
-    TypedDict,
-    TypeVar,
-    Unpack,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from reuse_queue.choices import EnvironmentArgs, StartMethod
 from reuse_queue.errors import UnknownEnvironment, UnknownTask
 from reuse_queue.facts import EnvironmentRecord
 from reuse_queue.handle import JobHandle, Jobs
@@ -42,22 +33,10 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-StartMethod: TypeAlias = Literal["fork", "spawn"]
 _NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 stand_ins: list[tuple[Callable[[str], bool], Link]] = []
 """What `reuse_queue.testing` puts in Redis's place: for which environments, and what."""
-
-
-class EnvironmentArgs(TypedDict, total=False):
-    """What a clone of an environment may have of its own (see `TaskEnvironment`)."""
-
-    reusable: ReusePolicy | None
-    serializer: SerializerName
-    start_method: StartMethod
-    keep_warm: bool
-    version: str | None
-    description: str
 
 
 class TaskEnvironment:
@@ -233,8 +212,13 @@ class TaskEnvironment:
         return self._link().write(self, jobs)
 
     def read_result(self, task: str, data: bytes | None) -> Any:
-        """Return a task's result: deserialized, and typed where the task is known here."""
-        value = None if data is None else self.serializer.loads(data)
+        """Return a task's result: deserialized, and typed where the task is known here.
+
+        A task that returned nothing has no data: None, whatever its annotation promises.
+        """
+        if data is None:
+            return None
+        value = self.serializer.loads(data)
         known = self._tasks.get(task)
         return known.signature.returned(value) if known else value
 

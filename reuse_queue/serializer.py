@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -17,30 +18,18 @@ SerializerName: TypeAlias = Literal["json", "pickle"]
 _MIB = 1024 * 1024
 
 
-class Serializer(Protocol):
+@dataclass(frozen=True, slots=True)
+class Serializer:
     """Turns values into bytes and back, and calls into rq's `data` field and back."""
 
-    @property
-    def name(self) -> SerializerName:
-        """The name that environments and rq know it by."""
-
-    @property
-    def typed(self) -> bool:
-        """Whether values come back as plain JSON, so that annotations say what they were."""
-
-    def dumps(self, value: object) -> bytes:
-        """Return the value as bytes.
-
-        Raises:
-            NotSerializable: it holds something that this serializer cannot write.
-        """
-
-    def loads(self, data: bytes) -> Any:
-        """Return the value of what `dumps` wrote.
-
-        Raises:
-            NotDeserializable: the bytes are none that it wrote.
-        """
+    name: SerializerName
+    """The name that environments and rq know it by."""
+    typed: bool
+    """Whether values come back as plain JSON, so that annotations say what they were."""
+    dumps: Callable[[object], bytes]
+    """Return a value as bytes; NotSerializable where it holds what cannot be written."""
+    loads: Callable[[bytes], Any]
+    """Return the value of what `dumps` wrote; NotDeserializable of anything else."""
 
     def pack(
         self, function_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], limit: int = 0
@@ -51,6 +40,10 @@ class Serializer(Protocol):
             NotSerializable: an argument cannot be written.
             PayloadTooLarge: it takes more than `limit` bytes before its compression.
         """
+        data = self.dumps((function_name, None, args, dict(kwargs)))
+        if limit:
+            check_size(f"the arguments of {function_name}", data, limit)
+        return zlib.compress(data)
 
     def unpack(self, data: bytes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return function name, args and kwargs of a job's `data`, compressed or not.
@@ -58,6 +51,14 @@ class Serializer(Protocol):
         Raises:
             NotDeserializable: it is no call of a function that this serializer wrote.
         """
+        match self.loads(_inflated(data)):
+            case [str(name), None, list() | tuple() as args, dict() as kwargs]:
+                return name, tuple(args), kwargs
+            case [str(name), _, list() | tuple(), dict()]:
+                raise NotDeserializable(
+                    f"the job calls the method {name!r} of an object; tasks are functions"
+                )
+        raise NotDeserializable("the payload is no call as rq writes one")
 
 
 def serializer(name: SerializerName) -> Serializer:
@@ -101,80 +102,39 @@ def plain(value: object) -> Any:
         raise NotSerializable(_reason(error)) from error
 
 
-class _Packing:
-    """rq's `data` field, the same for every serializer: zlib of (function, None, args, kwargs)."""
-
-    def dumps(self, value: object) -> bytes:
-        raise NotImplementedError
-
-    def loads(self, data: bytes) -> Any:
-        raise NotImplementedError
-
-    def pack(
-        self, function_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], limit: int = 0
-    ) -> bytes:
-        data = self.dumps((function_name, None, args, dict(kwargs)))
-        if limit:
-            check_size(f"the arguments of {function_name}", data, limit)
-        return zlib.compress(data)
-
-    def unpack(self, data: bytes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
-        call = self.loads(_inflated(data))
-        match call:
-            case [str(name), None, list() | tuple() as args, dict() as kwargs]:
-                return name, tuple(args), kwargs
-            case [str(name), _, list() | tuple(), dict()]:
-                raise NotDeserializable(
-                    f"the job calls the method {name!r} of an object; tasks are functions"
-                )
-        raise NotDeserializable("the payload is no call as rq writes one")
+def _to_json(value: object) -> bytes:
+    try:
+        return json.dumps(plain(value)).encode()
+    except (ValueError, RecursionError) as error:
+        raise NotSerializable(_reason(error)) from error
 
 
-class JsonSerializer(_Packing):
-    """rq's `json`: cannot execute code; types come back through the task's annotations."""
-
-    name: Literal["json"] = "json"
-    typed = True
-
-    def dumps(self, value: object) -> bytes:
-        """Return the value as JSON, spelled as Python's `json.dumps` spells it."""
-        try:
-            return json.dumps(plain(value)).encode()
-        except (ValueError, RecursionError) as error:
-            raise NotSerializable(_reason(error)) from error
-
-    def loads(self, data: bytes) -> Any:
-        """Return the value of a JSON text."""
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise NotDeserializable(f"the payload is not JSON: {error}") from error
+def _from_json(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise NotDeserializable(f"the payload is not JSON: {_reason(error)}") from error
 
 
-class PickleSerializer(_Packing):
-    """rq's default: any Python object; whoever can write to Redis can run code in replicas."""
+def _to_pickle(value: object) -> bytes:
+    try:
+        return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception as error:  # objects' own __reduce__ raises what it likes
+        raise NotSerializable(f"it cannot be pickled: {_reason(error)}") from error
 
-    name: Literal["pickle"] = "pickle"
-    typed = False
 
-    def dumps(self, value: object) -> bytes:
-        """Return the value as a pickle of the highest protocol."""
-        try:
-            return pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-        except Exception as error:  # objects' own __reduce__ raises what it likes
-            raise NotSerializable(f"it cannot be pickled: {_reason(error)}") from error
-
-    def loads(self, data: bytes) -> Any:
-        """Return the value of a pickle."""
-        try:
-            return pickle.loads(data)  # noqa: S301  # the environment opted in to pickle
-        except Exception as error:  # imports and objects' own __setstate__ raise what they like
-            raise NotDeserializable(f"the payload cannot be unpickled: {_reason(error)}") from error
+def _from_pickle(data: bytes) -> Any:
+    try:
+        return pickle.loads(data)  # noqa: S301  # the environment opted in to pickle
+    except Exception as error:  # imports and objects' own __setstate__ raise what they like
+        raise NotDeserializable(f"the payload cannot be unpickled: {_reason(error)}") from error
 
 
 _SERIALIZERS: dict[SerializerName, Serializer] = {
-    "json": JsonSerializer(),
-    "pickle": PickleSerializer(),
+    # rq's `json`, spelled as Python's json.dumps spells it; it cannot execute code.
+    "json": Serializer("json", typed=True, dumps=_to_json, loads=_from_json),
+    # rq's default: any Python object; whoever can write to Redis can run code in replicas.
+    "pickle": Serializer("pickle", typed=False, dumps=_to_pickle, loads=_from_pickle),
 }
 
 

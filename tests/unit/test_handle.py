@@ -128,7 +128,7 @@ def test_a_failure_without_a_record_is_a_failure_still():
 
 def test_a_task_that_returned_none_has_none():
     record = ResultRecord(kind=ResultKind.SUCCESSFUL)
-    assert get(Told((JobStatus.FINISHED, record)).handle("support.sample.unknown")) is None
+    assert get(Told((JobStatus.FINISHED, record)).handle()) is None
 
 
 def test_a_result_of_a_task_that_is_not_known_here_comes_as_json_has_it():

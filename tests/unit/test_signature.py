@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import pytest
 
 from reuse_queue import InvalidArguments, NotDeserializable, NotSerializable, TaskEnvironment
@@ -165,3 +166,26 @@ def test_an_annotation_may_name_what_is_defined_later():
     task = TaskEnvironment("later").task(namespace["f"])
     with pytest.raises(InvalidArguments, match="Expected `Late`, got `str`"):
         task.signature.arguments(("x",), {})
+
+
+class Own:
+    """A class that JSON has no form for."""
+
+
+class Form(pydantic.BaseModel):
+    at: datetime.date
+
+
+def forms(form: Form, own: Own) -> dict[str, Form]: ...  # type: ignore[empty-body]
+
+
+def test_pydantic_models_come_back_as_what_they_were():
+    signature = Signature("f", forms, serializer("json"))
+    form = Form(at=datetime.date(2026, 1, 2))
+    plain, own = {"at": "2026-01-02"}, Own()
+    assert signature.arguments((plain, own), {}) == ((form, own), {})
+    assert signature.returned({"a": plain}) == {"a": form}
+    with pytest.raises(InvalidArguments, match=r"(?s)parameter 'form': .*valid date"):
+        signature.arguments(({"at": "soon"}, own), {})
+    with pytest.raises(InvalidArguments, match="parameter 'own': Expected `Own`, got `dict`"):
+        signature.arguments((plain, {}), {})

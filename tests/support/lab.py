@@ -90,13 +90,15 @@ class Lab:
 
     # -- the agent --------------------------------------------------------------------------
 
-    def start(self, *words: str, target: str = "trial_app:env") -> "subprocess.Popen[bytes]":
+    def start(
+        self, *words: str, target: str = "trial_app:env", **environ: str
+    ) -> "subprocess.Popen[bytes]":
         """Start an agent; its output is in agent.log."""
         with (self.folder / "agent.log").open("ab") as log:
             agent = subprocess.Popen(
                 [sys.executable, "-m", "reuse_agent", *words, target],
                 cwd=self.folder,
-                env=os.environ | self.settings.to_env(),
+                env=os.environ | self.settings.to_env() | environ,
                 stdout=log,
                 stderr=log,
             )

@@ -113,7 +113,8 @@ class Processes:
             self._reap_strangers()
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Watch no longer, and adopt nobody any more."""
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 0)
         self._loop.remove_signal_handler(signal.SIGCHLD)
         for process, _ in self._known.values():
             self._loop.remove_reader(process.fd)

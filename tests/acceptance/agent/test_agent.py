@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from datetime import timedelta
 from pathlib import Path
@@ -140,6 +141,18 @@ async def test_ends_are_reported_when_redis_is_back(tmp_path: Path):
         await lab.close()
         await connection.aclose()
         with_memory.close()
+
+
+async def test_systemd_hears_when_it_is_ready_and_when_it_stops(lab: Lab, tmp_path: Path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        agent = lab.start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert systemd.recv(64) == b"READY=1"
+        assert await lab.offered()
+        agent.terminate()
+        assert systemd.recv(64) == b"STOPPING=1"
+        assert await ended(lab, agent) == 0
 
 
 # -- loading ------------------------------------------------------------------------------------

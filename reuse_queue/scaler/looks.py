@@ -104,17 +104,24 @@ class Looks:
         )
 
     def _note(self, decided: Decision, count: int) -> None:
-        name, gist = decided.environment, _gist(decided)
-        if count or gist != self._said.get(name):
-            log.info(
-                "environment scaled" if count else "environment held",
-                environment=name,
-                want=decided.want,
-                supply=decided.supply,
-                reason=decided.reason,
-                **({"unschedulable": decided.unschedulable} if decided.unschedulable else {}),
-            )
-        self._said[name] = gist
+        facts = {
+            "environment": decided.environment,
+            "want": decided.want,
+            "supply": decided.supply,
+            "reason": decided.reason,
+        }
+        if decided.unschedulable:
+            facts["unschedulable"] = decided.unschedulable
+        if count:
+            log.info("environment scaled", **facts)
+        elif _gist(decided) != self._said.get(decided.environment):
+            log.debug("environment held", **facts)
+        if decided.degraded and decided.degraded != self._degraded(decided.environment):
+            log.error("environment degraded", environment=decided.environment, why=decided.degraded)
+        self._said[decided.environment] = _gist(decided)
+
+    def _degraded(self, name: str) -> str:
+        return self._said[name][-1] if name in self._said else ""
 
 
 def _gist(decided: Decision) -> tuple[str, ...]:

@@ -184,12 +184,18 @@ def _replica(of: Replica, one: Snapshot, *, wide: bool) -> list[Text]:
         Text(of.name),
         Text(of.state.value, STYLES.get(of.state.value, "")),
         _bar(of.held, slots) if up else Text(),
-        Text(f"{of.held}/{slots}" if up else ""),
+        Text(_holds(of.held, slots) if up else ""),
         Text(words.count(of.jobs_done) if up else ""),
         Text(words.age(of.ready_at or of.ordered_at, one.at), "dim"),
         Text(words.age(of.idle_since, one.at) if up else "", "dim"),
     ]
     return [*cells, Text(of.host, "dim")] if wide else cells
+
+
+def _holds(held: int, slots: int) -> str:
+    """Return the slots that are taken, and the short jobs that were claimed ahead."""
+    ahead = held - slots
+    return f"{slots}/{slots}+{ahead}" if ahead > 0 else f"{held}/{slots}"
 
 
 def _bar(held: int, slots: int) -> Text:

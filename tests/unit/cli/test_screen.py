@@ -49,7 +49,7 @@ def test_it_shows_what_each_environment_and_replica_does():
                 finished_total=3882,
                 failed_total=7,
                 replicas=(
-                    replica("classify-h-000001", held=8, jobs_done=1234),
+                    replica("classify-h-000001", held=20, jobs_done=1234),
                     replica("classify-h-000002", held=1, idle_since=None),
                     replica("classify-h-000003", "starting", ready_at=None),
                     replica("classify-h-000004", "draining", idle_since=NOW - timedelta(minutes=4)),
@@ -62,7 +62,7 @@ def test_it_shows_what_each_environment_and_replica_does():
     rows = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines if " " in line}
     rows = {name: " ".join(rest.split()) for name, rest in rows.items()}
     assert rows["classify"] == "degraded 2+1 of 0-3 1,204 11 3,882 7 312"
-    assert rows["classify-h-000001"] == "ready ━━━━━━━━ 8/8 1,234 31s"
+    assert rows["classify-h-000001"] == "ready ━━━━━━━━ 8/8+12 1,234 31s"
     assert rows["classify-h-000002"].startswith("ready ━─────── 1/8")
     assert rows["classify-h-000003"] == "starting 40s"
     assert rows["classify-h-000004"] == "draining ──────── 0/8 0 31s 4m"

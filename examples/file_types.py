@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,14 @@ _model: Magika
 async def load_model() -> None:
     """Load the model: in each replica, since its runtime starts threads as soon as imported."""
     global _model  # noqa: PLW0603  # what a replica keeps from job to job
+    import onnxruntime  # noqa: PLC0415
     from magika import Magika  # noqa: PLC0415
 
+    # There is a replica for each core, so a model that takes all cores for itself only gets in
+    # the way of the others. Magika has no parameter for it.
+    alone = onnxruntime.SessionOptions()
+    alone.intra_op_num_threads = 1
+    onnxruntime.InferenceSession = partial(onnxruntime.InferenceSession, sess_options=alone)
     _model = Magika()
 
 
@@ -128,7 +135,7 @@ async def _gather(handles: Sequence[JobHandle[FileType]]) -> Counter[str]:
     for done, handle in enumerate(handles, 1):
         found = await handle.aresult(timeout=120)
         types[f"{found.label:<12} {found.description}"] += 1
-        if time.monotonic() - shown > 1 or done == len(handles):
+        if time.monotonic() - shown > 5 or done == len(handles):
             shown = time.monotonic()
             print(f"  {done:>6} of {len(handles)} identified")
     return types
@@ -169,7 +176,7 @@ async def _watch_until_dormant() -> None:
         if now != shown:
             shown = now
             print(f"  after {time.monotonic() - started:>3.0f} s: {now}")
-        await asyncio.sleep(1)
+        await asyncio.sleep(2)
     print("\nWhat the scaler did, and why, newest first (`reuse-queue explain file-types`):\n")
     print(_command("explain", env.name))
 

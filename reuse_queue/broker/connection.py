@@ -80,8 +80,9 @@ class Connection:
     """One Redis, reached by a blocking and an asynchronous pool; replies are bytes.
 
     Pools are made when first used, and anew in a forked child. `patience` is how long `run` and
-    `arun` keep trying a step when Redis cannot be reached; zero means once. A step may so run
-    more than once: every step that is given patience must bear a repeat.
+    `arun` keep trying each request of a step, from its first failure on, when Redis cannot be
+    reached; zero means once. A request may so arrive more than once: every step that is given
+    patience must bear a repeat.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -105,7 +106,6 @@ class Connection:
         Raises:
             RedisUnavailable: Redis could not be reached within `patience`.
         """
-        gives_up = time.monotonic() + patience.total_seconds()
         reply: Any = None
         with self._errors():
             while True:
@@ -113,11 +113,13 @@ class Connection:
                     request = make.send(reply)
                 except StopIteration as stop:
                     return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
-                for wait in _waits(gives_up):
+                waits = _waits(patience)
+                while True:
                     try:
                         reply = self._ask(request)
                         break
                     except _PASSING:
+                        wait = next(waits, None)
                         if wait is None:
                             raise
                         time.sleep(wait)
@@ -128,7 +130,6 @@ class Connection:
         Raises:
             RedisUnavailable: Redis could not be reached within `patience`.
         """
-        gives_up = time.monotonic() + patience.total_seconds()
         reply: Any = None
         with self._errors():
             while True:
@@ -136,11 +137,13 @@ class Connection:
                     request = make.send(reply)
                 except StopIteration as stop:
                     return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
-                for wait in _waits(gives_up):
+                waits = _waits(patience)
+                while True:
                     try:
                         reply = await self._aask(request)
                         break
                     except _PASSING:
+                        wait = next(waits, None)
                         if wait is None:
                             raise
                         await asyncio.sleep(wait)
@@ -216,7 +219,7 @@ class Connection:
             return []
         with client.pipeline(transaction=False) as pipe:
             for words in commands:
-                pipe.execute_command(*words)  # type: ignore[no-untyped-call]
+                _execute(pipe, words)
             return pipe.execute(raise_on_error=False)
 
     @staticmethod
@@ -225,7 +228,7 @@ class Connection:
             return []
         async with client.pipeline(transaction=False) as pipe:
             for words in commands:
-                pipe.execute_command(*words)  # type: ignore[no-untyped-call]
+                _execute(pipe, words)
             return await pipe.execute(raise_on_error=False)
 
     def _client(self) -> redis.Redis:
@@ -294,13 +297,13 @@ def _execute(client: Any, words: tuple[Value, ...]) -> Any:
     return client.execute_command(*words)
 
 
-def _waits(gives_up: float) -> Iterator[float | None]:
-    """Yield jittered, growing waits until the time is up, then None: the last try."""
+def _waits(patience: timedelta) -> Iterator[float]:
+    """Yield jittered, growing waits for `patience`, counted from the first failure on."""
+    gives_up = time.monotonic() + patience.total_seconds()
     wait = _FIRST_WAIT_S
     while (left := gives_up - time.monotonic()) > 0:
         yield min(left, wait * random.uniform(0.5, 1.0))
         wait = min(wait * 2, _LONGEST_WAIT_S)
-    yield None
 
 
 def _merged(replies: list[Any], missed: list[int], again: list[Any]) -> list[Any]:

@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 import pytest
@@ -6,6 +7,7 @@ import redis
 from reuse_queue.broker.connection import Connection, Step, command, shown_url
 from reuse_queue.errors import InvalidSettings, RedisUnavailable, ResultTimeout
 from reuse_queue.settings import Settings
+from support.server import RedisServer, programs
 
 
 def ping() -> Step[bool]:
@@ -64,3 +66,24 @@ async def test_a_subscription_is_in_force_and_silent_when_it_is_yielded(
         heard = await messages.get_message(timeout=5)
         assert heard is not None
         assert heard["data"] == b"news"
+
+
+def waits_then_asks(server: RedisServer, wait_s: float) -> Step[object]:
+    yield command("PING")
+    time.sleep(wait_s)
+    server.kill()
+    return (yield command("PING"))
+
+
+def test_patience_counts_from_the_first_failure_not_from_the_start_of_the_step():
+    server = RedisServer(next(iter(programs().values())))
+    made = Connection(Settings(redis_url=server.url))
+    patience_s = 0.5
+    began = time.monotonic()
+    try:
+        with pytest.raises(RedisUnavailable):
+            made.run(waits_then_asks(server, patience_s), patience=timedelta(seconds=patience_s))
+        assert time.monotonic() - began >= 2 * patience_s
+    finally:
+        made.close()
+        server.close()

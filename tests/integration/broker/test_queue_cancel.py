@@ -161,7 +161,11 @@ def test_the_place_of_a_canceled_job_under_a_rate_limit_goes_to_the_next(site: S
     site.raw.zadd("rq:rl:k:allowed", {"a": 1})
     site.raw.zadd("rq:rl:k:rate_limited", {"b": 1, "c": 2})
 
-    cancel(site, "b", "a")
+    cancel(site, "b")
+    assert site.raw.zrange("rq:rl:k:rate_limited", 0, -1) == [b"c"]
+    assert site.queue() == ["a"]
+
+    cancel(site, "a")
 
     assert site.queue() == ["c"]
     assert site.raw.zrange("rq:rl:k:allowed", 0, -1) == [b"c"]

@@ -74,3 +74,12 @@ def test_a_released_job_with_a_ttl_expires_in_the_queue_again(site: Site) -> Non
     release(site, known=[])
 
     assert 0 < site.raw.ttl(site.keys.job("a")) <= 60
+
+
+def test_tidying_up_does_not_interrupt_the_rest_of_an_idle_replica(site: Site) -> None:
+    idle_since = site.now_ms() - 20_000
+    site.raw.hset(site.keys.replica(ENV, "r1"), "idle_since", idle_since)
+
+    assert release(site, known=[]) == 0
+
+    assert int(site.raw.hget(site.keys.replica(ENV, "r1"), "idle_since")) == idle_since

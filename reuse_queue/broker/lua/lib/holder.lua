@@ -22,7 +22,7 @@ local function note_work(worked)
   end
 end
 
--- note_rest: what it still holds; idle where that is nothing.
+-- note_rest: what it still holds; idle where that is nothing, since when it came to be nothing.
 local function note_rest()
   if redis.call('EXISTS', replica_key) == 0 then
     return
@@ -31,6 +31,9 @@ local function note_rest()
   redis.call('ZADD', held_key, 'XX', holds, replica)
   if holds == 0 then
     redis.call('HSET', worker_key, 'state', 'idle')
-    redis.call('HSET', replica_key, 'idle_since', now_ms)
+    -- One that was idle before goes on being so: replicas tidy up while they rest.
+    if (redis.call('HGET', replica_key, 'idle_since') or '') == '' then
+      redis.call('HSET', replica_key, 'idle_since', now_ms)
+    end
   end
 end

@@ -1,6 +1,7 @@
 """A real host agent with an application of the test's own; the test plays the scaler."""
 
 import os
+import shlex
 import subprocess
 import sys
 import uuid
@@ -91,12 +92,18 @@ class Lab:
     # -- the agent --------------------------------------------------------------------------
 
     def start(
-        self, *words: str, target: str = "trial_app:env", **environ: str
+        self,
+        *words: str,
+        target: str = "trial_app:env",
+        group: Path | None = None,
+        **environ: str,
     ) -> "subprocess.Popen[bytes]":
-        """Start an agent; its output is in agent.log."""
+        """Start an agent, in a control group if one is given; its output is in agent.log."""
+        join = f"echo $$ > {group}/cgroup.procs && " if group else ""
+        command = [sys.executable, "-m", "reuse_agent", *words, target]
         with (self.folder / "agent.log").open("ab") as log:
             agent = subprocess.Popen(
-                [sys.executable, "-m", "reuse_agent", *words, target],
+                ["sh", "-c", f"{join}exec {shlex.join(command)}"],
                 cwd=self.folder,
                 env=os.environ | self.settings.to_env() | environ,
                 stdout=log,

@@ -18,6 +18,7 @@ from reuse_queue.facts import Death, Replica, ReplicaState
 from reuse_queue.job import Verdict
 
 log = structlog.get_logger()
+_REFUSALS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +101,9 @@ class Ends:
         leaving = fresh.state in (ReplicaState.DRAINING, ReplicaState.STOPPING)
         asked = end.asked or (end.orderly and leaving)
         leases = Leases(link.connection.keys, env, link.settings)
-        jobs = await link.ask(lambda: leases.end_replica(_death(end, fresh), ran, asked=asked))
+        jobs = await link.ask(
+            lambda: leases.end_replica(_death(end, fresh), ran, asked=asked), refusals=_REFUSALS
+        )
         tell = log.info if asked else log.warning
         tell(
             "replica off the books",

@@ -11,7 +11,7 @@ import structlog
 
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.errors import RedisUnavailable
+from reuse_queue.errors import RedisUnavailable, ReuseQueueError
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -20,31 +20,50 @@ _SILENT_S = 30.0
 
 
 class Link:
-    """Asks Redis, and asks again until there is an answer."""
+    """Asks Redis, and asks again until there is an answer.
+
+    Also where it refuses (out of memory, no permission): an agent that ended over that would take
+    its replicas with it.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.settings = connection.settings
         self.fleet = Fleet(connection.keys, connection.settings)
-        self._away = False
+        self._troubled = False
 
-    async def ask(self, make: Callable[[], Step[T]]) -> T:
-        """Return a step's result; `make` makes it anew for every try."""
-        wait = _FIRST_WAIT_S
+    async def ask(self, make: Callable[[], Step[T]], *, refusals: int | None = None) -> T:
+        """Return a step's result; `make` makes it anew for every try.
+
+        Args:
+            make: makes the step.
+            refusals: raise what comes at this many refusals; None: never.
+        """
+        wait, refused = _FIRST_WAIT_S, 0
         while True:
             try:
                 answer = await self.connection.arun(make())
             except RedisUnavailable as error:
-                if not self._away:
-                    log.warning("redis out of reach", reason=str(error))
-                self._away = True
-                await asyncio.sleep(wait * random.uniform(0.5, 1.0))
-                wait = min(wait * 2, _LONGEST_WAIT_S)
+                self._note("redis out of reach", error)
+            except ReuseQueueError:
+                raise
+            except Exception as error:
+                refused += 1
+                if refused == refusals:
+                    raise
+                self._note("redis refuses", error)
             else:
-                if self._away:
+                if self._troubled:
                     log.info("redis reached again")
-                self._away = False
+                self._troubled = False
                 return answer
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            wait = min(wait * 2, _LONGEST_WAIT_S)
+
+    def _note(self, event: str, error: Exception) -> None:
+        if not self._troubled:
+            log.error(event, reason=f"{type(error).__name__}: {error}")
+        self._troubled = True
 
     async def listen(self, heard: Callable[[], None]) -> None:
         """Call `heard` at each message to this host, and where one may have been missed."""

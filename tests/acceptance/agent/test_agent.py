@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.job import JobStatus
@@ -153,6 +154,21 @@ async def test_systemd_hears_when_it_is_ready_and_when_it_stops(lab: Lab, tmp_pa
         agent.terminate()
         assert systemd.recv(64) == b"STOPPING=1"
         assert await ended(lab, agent) == 0
+
+
+async def test_a_redis_that_refuses_to_write_ends_neither_agent_nor_replicas(
+    lab: Lab, raw: redis.Redis
+):
+    agent = lab.start()
+    [name] = await lab.order()
+    pid = (await lab.ready(name)).pid
+    raw.config_set("maxmemory", "1")
+    try:
+        await eventually(lambda: "redis refuses" in lab.log())
+    finally:
+        raw.config_set("maxmemory", "0")
+    assert await lab.result(await lab.enqueue("pid")) == pid
+    assert agent.poll() is None
 
 
 # -- loading ------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -170,3 +171,51 @@ async def test_a_drained_replica_ends_without_a_death(lab: Lab):
     await lab.drain(name)
     await lab.gone(name)
     assert (await lab.snapshot()).deaths == ()
+
+
+FORKS = """
+real, me = os.fork, os.getpid()
+
+def fork() -> int:
+    if {where}:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return real()
+
+os.fork = fork
+"""
+
+
+@pytest.mark.parametrize("where", ["os.getpid() == me", "os.getpid() != me"])
+async def test_a_replica_that_cannot_be_forked_is_a_death(lab: Lab, where: str):
+    lab.write(TASKS + FORKS.replace("{where}", where))
+    lab.start()
+    await lab.order()
+    ended = await death(lab)
+    assert not ended.was_ready
+    assert ended.cause.startswith("not started: it could not be forked: ")
+    assert "Resource temporarily unavailable" in ended.cause
+
+
+@pytest.fixture
+def memory_group(tmp_path: Path) -> Iterator[Path]:
+    """A control group of its own that allows 300 MB."""
+    group = Path("/sys/fs/cgroup/memory") / f"reuse-queue-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    (group / "memory.limit_in_bytes").write_text(str(300 * 2**20))
+    yield group
+    group.rmdir()
+
+
+async def test_a_replica_that_uses_too_much_memory_dies_of_that(lab: Lab, memory_group: Path):
+    lab.write(
+        TASKS + "@env.task\nasync def eat() -> None: bytearray(10**9)[::4096] = b'x' * 244141\n"
+    )
+    lab.start(group=memory_group)
+    [name] = await lab.order()
+    await lab.ready(name)
+    await lab.enqueue("eat")
+    assert (await death(lab)).cause == "out of memory: killed by the kernel"
+    await lab.close()

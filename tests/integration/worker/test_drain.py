@@ -58,6 +58,12 @@ async def asks_for_the_model() -> str:
     return model.get()
 
 
+def spoils_the_model() -> str:
+    found = model.get()
+    model.set("spoilt")
+    return found
+
+
 async def test_a_drained_replica_finishes_what_runs_and_leaves(lab: Lab):
     lab.serve(passes_the_gate, concurrency=1)
     async with lab.replica() as running:
@@ -216,6 +222,15 @@ async def test_hooks_run_around_the_jobs_and_their_context_is_the_jobs(lab: Lab)
         assert await running.code() == ExitCode.ASKED
     assert job.return_value(refresh=True) == "loaded"
     assert seen == ["loaded", "closed"]
+
+
+async def test_what_a_sync_job_does_to_the_context_ends_with_it(lab: Lab):
+    lab.serve(spoils_the_model, concurrency=1)
+    lab.env.on_start(lambda: model.set("loaded"))
+    async with lab.replica():
+        jobs = [lab.enqueue(spoils_the_model) for _ in range(2)]
+        await eventually(lambda: all(job.get_status() is JobStatus.FINISHED for job in jobs))
+    assert [job.return_value(refresh=True) for job in jobs] == ["loaded", "loaded"]
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])

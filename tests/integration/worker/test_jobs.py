@@ -194,8 +194,9 @@ async def test_arguments_that_do_not_fit_fail_for_good_whatever_retries_are_left
 
     lab.serve(add)
     async with lab.replica():
-        text = traceback_of(await ended(lab.enqueue(add, "one", 2, retry=Retry(max=3))))
-    assert "'one'" in text
+        job = await ended(lab.enqueue(add, "one", 2, retry=Retry(max=3)))
+    assert "'one'" in traceback_of(job)
+    assert job.retries_left == 3
 
 
 async def test_a_payload_that_cannot_be_read_fails_for_good(lab: Lab):

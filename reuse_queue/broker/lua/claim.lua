@@ -39,6 +39,10 @@ else
 end
 
 hold(state)
+-- Idle replicas wait at the queue alone: where it has run empty, the next urgent job goes there.
+if redis.call('LLEN', queue_key) == 0 then
+  redis.call('LMOVE', urgent_key, queue_key, 'LEFT', 'RIGHT')
+end
 local reply = {refused, redis.call('LLEN', queue_key) + redis.call('LLEN', urgent_key),
   redis.call('ZCARD', held_key), redis.call('ZCOUNT', held_key, 0, 0), given}
 for at = 1, #jobs do

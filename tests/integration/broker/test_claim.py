@@ -76,6 +76,21 @@ def test_odd_numbers_in_a_stock_job_do_not_cost_the_claim(site: Site) -> None:
     assert (b.timeout, b.result_ttl) == (timedelta(seconds=180), timedelta(seconds=500))
 
 
+def test_an_urgent_job_that_a_claim_leaves_behind_an_empty_queue_wakes_an_idle_replica(
+    site: Site,
+) -> None:
+    site.enqueue("waiting", "urgent")
+    site.raw.lmove(site.keys.queue(ENV), site.keys.waiting(ENV, "r1"), "LEFT", "RIGHT")
+    site.raw.lmove(site.keys.queue(ENV), site.keys.urgent(ENV), "LEFT", "RIGHT")
+
+    claim = site.claims(count=1)
+
+    assert [job.id for job in claim.jobs] == ["waiting"]
+    # Idle replicas block on this list, not on the urgent one.
+    assert site.queue() == ["urgent"]
+    assert claim.backlog == 1
+
+
 @pytest.mark.parametrize("switch", ["paused", "drained"])
 def test_a_paused_environment_gives_nothing_and_takes_waiting_ids_back(
     site: Site, switch: str

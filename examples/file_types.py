@@ -68,6 +68,7 @@ async def identify(path: str) -> FileType:
 
 # -- the program: everything below runs in the application, not in a replica ---------------------
 
+_PROGRESS_S = 5.0
 _COLD = "from magika import Magika; import sys; Magika().identify_path(sys.argv[1])"
 
 
@@ -135,7 +136,7 @@ async def _gather(handles: Sequence[JobHandle[FileType]]) -> Counter[str]:
     for done, handle in enumerate(handles, 1):
         found = await handle.aresult(timeout=120)
         types[f"{found.label:<12} {found.description}"] += 1
-        if time.monotonic() - shown > 5 or done == len(handles):
+        if time.monotonic() - shown > _PROGRESS_S or done == len(handles):
             shown = time.monotonic()
             print(f"  {done:>6} of {len(handles)} identified")
     return types

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -66,7 +67,9 @@ def fleet(tmp_path: Path) -> Iterator[str]:
     words = run(tmp_path, "examples.web:env")
     with subprocess.Popen(words, cwd=ROOT, start_new_session=True) as process:
         try:
-            yield eventually_sync(lambda: running_url(tmp_path), within=20)
+            url = eventually_sync(lambda: running_url(tmp_path), within=20)
+            assert url
+            yield url
             process.terminate()
             assert process.wait(30) == 0
         finally:
@@ -89,7 +92,7 @@ async def test_a_report_is_ordered_and_there_a_little_later(
     ordered = await client.post("/reports", params={"customer": 8})
     assert ordered.status_code == 202
 
-    async def made() -> dict | None:
+    async def made() -> Any:
         seen = (await client.get(f"/reports/{ordered.json()['job']}")).json()
         return seen["report"]
 

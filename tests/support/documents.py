@@ -31,7 +31,12 @@ def command_lines(text: str, program: str) -> list[str]:
 
 
 def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
-    """Parse words as the command line that they are, without running it."""
+    """Parse words as the command line that they are, without running it.
+
+    A command's bare name is a mention of it, whatever arguments it needs.
+    """
+    if parent is not None and not words:
+        return
     with command.make_context(command.name, list(words), parent=parent) as context:
         if isinstance(command, click.Group):
             # click keeps a group's own first word apart from the rest.
@@ -45,6 +50,8 @@ def parse(command: click.Command, words: list[str], parent: click.Context | None
 
 def table(text: str, heading: str) -> list[list[str]]:
     """The cells of the first table below a heading, without its two head lines."""
-    section = text.split(f"\n## {heading}\n")[1].split("\n## ", maxsplit=1)[0]
-    rows = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows[2:]]
+    section = text.split(f"\n## {heading}\n")[1]
+    rows = re.search(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    assert rows is not None
+    lines = rows[0].splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in lines]

@@ -27,9 +27,9 @@ def instructions(word: str) -> list[str]:
 
 def test_every_command_of_an_image_is_one() -> None:
     assert json.loads(instructions("ENTRYPOINT")[0]) == ["reuse-queue"]
-    commands = [json.loads(each) for each in instructions("CMD")]
-    assert len(commands) == 3
-    for words in commands:
+    lines = [json.loads(each) for each in instructions("CMD")]
+    assert len(lines) == 3
+    for words in lines:
         parse(commands, words[1:] if words[0] == "reuse-queue" else words)
 
 

@@ -1,9 +1,12 @@
 """What the documents say exists, and what exists is in the documents."""
 
+import ast
 import dataclasses
 import inspect
 import re
 import shlex
+import sys
+import types
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,7 +51,7 @@ def test_every_word_of_dev_that_is_shown_is_one(path: Path) -> None:
 @EVERY_DOCUMENT
 def test_every_python_block_is_python_and_imports_what_exists(path: Path) -> None:
     for block in blocks(path.read_text(encoding="utf-8"), "python"):
-        compile(block, str(path), "exec")
+        compile(block, str(path), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         for names in re.findall(r"^from reuse_queue import (.+)$", block, re.MULTILINE):
             for name in names.split(", "):
                 assert hasattr(reuse_queue, name), name
@@ -80,7 +83,7 @@ def test_every_setting_is_described_with_its_default() -> None:
     ("heading", "names"),
     [
         ("The policy", [each.name for each in dataclasses.fields(ReusePolicy)]),
-        ("The environment", [*inspect.signature(TaskEnvironment).parameters]),
+        ("The environment", [*inspect.signature(TaskEnvironment.__init__).parameters][1:]),
         ("A task", [each.name for each in dataclasses.fields(TaskOptions)]),
     ],
 )
@@ -105,7 +108,12 @@ def test_every_key_is_described() -> None:
                 assert f"`{key}`" in text, f"{name} → {key}"
 
 
-def test_the_readme_s_program_runs() -> None:
+async def test_the_readme_s_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     program = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")[0]
-    with testing.inline():
-        exec(compile(program, "README.md", "exec"), {"__name__": "app"})
+    app = types.ModuleType("app")
+    vars(app)["Label"] = None  # its tasks are `...`
+    monkeypatch.setitem(sys.modules, "app", app)
+    with testing.inline() as jobs:
+        code = compile(program, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        await eval(code, vars(app))
+    assert [job.task for job in jobs] == ["app.classify"] * 4

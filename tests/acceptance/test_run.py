@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -156,8 +157,10 @@ def test_a_wrong_target_ends_it_with_code_2_and_the_reason(folder: Path, target:
 
 
 def test_ctrl_c_ends_it_well_and_until_then_other_commands_find_its_redis(folder: Path):
-    with contextlib.closing(Run(folder, "app:env")) as run:
+    with contextlib.closing(Run(folder, "app:env", "--max-replicas", "7")) as run:
         eventually_sync(lambda: "Ctrl-C stops" in "".join(run.out), within=30)
+        (agent,) = [each for each in alive(folder) if "reuse_agent" in each.cmdline()]
+        assert agent.cmdline()[-3:-1] == ["--max-replicas", "7"]
         listed = reuse_queue(folder, "env", "list", "--json")
         assert listed.returncode == 0, listed.stderr
         assert [each["name"] for each in json.loads(listed.stdout)] == ["sums"]
@@ -194,6 +197,22 @@ def test_a_second_ctrl_c_ends_it_at_once_and_the_job_is_kept(folder: Path):
         code, out, err = run.end(within=15)
     assert code == 0, (out, err)
     assert "1 job still queued" in out
+    assert_nothing_is_left(folder)
+
+
+def test_a_part_that_does_not_end_is_killed_with_all_it_started(folder: Path):
+    mark = folder / "mark"
+    with contextlib.closing(Run(folder, "app:env")) as run:
+        eventually_sync(lambda: "Ctrl-C stops" in "".join(run.out), within=30)
+        enqueue(folder, f"app.slow.enqueue(600, {str(mark)!r})")
+        eventually_sync(mark.with_suffix(".started").exists, within=20)
+        (agent,) = [each for each in alive(folder) if "reuse_agent" in each.cmdline()]
+        agent.suspend()
+        for status in ("stopping: ", "stopping at once", ""):
+            run.process.send_signal(signal.SIGINT)
+            eventually_sync(partial(says, run, status))
+        code, out, err = run.end(within=15)
+    assert code == 0, (out, err)
     assert_nothing_is_left(folder)
 
 
@@ -269,6 +288,10 @@ def test_on_a_terminal_it_draws_a_screen_and_gives_it_back(folder: Path):
     assert shown.index(b"\x1b[?1049h") < shown.index(b"ENVIRONMENT")
     assert shown.rindex(b"\x1b[?1049l") > shown.rindex(b"ENVIRONMENT")
     assert_nothing_is_left(folder)
+
+
+def says(run: Run, text: str) -> bool:
+    return text in "".join(run.out)
 
 
 def enqueue(folder: Path, code: str) -> None:

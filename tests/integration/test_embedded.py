@@ -123,6 +123,9 @@ def test_it_dies_with_a_starter_that_is_killed_and_frees_the_folder(
         pid = int(process.stdout.readline())
         with redis.Redis.from_url((tmp_path / "url").read_text()) as raw:
             raw.set("kept", "1")
+        # The server holds the lock too, so the folder is not free before it is gone.
+        files = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
+        assert tmp_path / "redis" / "lock" in files
         process.send_signal(signal.SIGKILL)
     eventually_sync(lambda: _gone(pid), what="the server's end")
     with EmbeddedRedis(tmp_path, program) as server, client(server) as raw:

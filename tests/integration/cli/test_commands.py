@@ -1,6 +1,7 @@
 """The commands on a real Redis: what they print, what they change, and how they end."""
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -205,8 +206,13 @@ def test_retry_puts_jobs_back_and_says_which_are_left(invoke: Invoke, enqueue):
 
 
 def test_retry_of_all_failed_jobs_asks_first(
-    invoke: Invoke, enqueue, raw: redis.Redis, connection: Connection
+    invoke: Invoke,
+    enqueue,
+    raw: redis.Redis,
+    connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ):
+    monkeypatch.setattr(sys.modules["reuse_queue.cli.jobs"], "_BATCH", 1)
     enqueue("j1", "j2", "j3")
     raw.delete("rq:queue:classify")
     for each in ("j1", "j2"):

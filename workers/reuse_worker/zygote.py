@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import random
 import select
 import signal
 import socket
@@ -191,8 +190,7 @@ def _forget_signals() -> None:
 
 
 def _forget_randomness() -> None:
-    """Seed anew: replicas with one zygote's state would all draw the same numbers."""
-    random.seed()
+    """Seed numpy anew: Python's own generator does that by itself, this one would repeat itself."""
     numpy = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()

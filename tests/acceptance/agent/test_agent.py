@@ -80,6 +80,8 @@ async def test_what_does_not_end_within_the_grace_is_killed(lab: Lab, tmp_path: 
 async def test_a_killed_agent_takes_all_with_it_and_the_next_one_takes_over(
     lab: Lab, tmp_path: Path
 ):
+    # Far longer than the next one waits for it here.
+    lab.settings = lab.within(lease=timedelta(seconds=60))
     agent = lab.start()
     [first] = await lab.order()
     await lab.ready(first)

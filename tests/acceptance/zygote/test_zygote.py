@@ -46,8 +46,10 @@ async def by() -> list[int]: return loaded
     assert first[0] != agent.pid
 
 
-async def test_replicas_draw_different_random_numbers(lab: Lab):
-    lab.write("import random\n@env.task\nasync def draw() -> float: return random.random()\n")
+@pytest.mark.parametrize("module", ["random", "numpy.random"])
+async def test_replicas_draw_different_random_numbers(lab: Lab, module: str):
+    pytest.importorskip(module)
+    lab.write(f"import {module}\n@env.task\nasync def draw() -> float: return {module}.random()\n")
     lab.start()
     first, second = await results(lab, "draw")
     assert first != second
@@ -56,7 +58,8 @@ async def test_replicas_draw_different_random_numbers(lab: Lab):
 async def test_signal_handlers_of_the_application_are_the_zygotes_alone(lab: Lab):
     lab.write(
         "import signal\nsignal.signal(signal.SIGUSR1, lambda *_: None)\n"
-        "@env.task\nasync def handled() -> bool: return callable(signal.getsignal(signal.SIGUSR1))\n"
+        "@env.task\nasync def handled() -> bool:\n"
+        "    return callable(signal.getsignal(signal.SIGUSR1))\n"
     )
     lab.start()
     assert await results(lab, "handled") == [False, False]

@@ -28,10 +28,8 @@ class Crashes:
 
     @property
     def wait(self) -> timedelta:
-        """How long after the last death the next start may be: 0, 1, 2, 4 … 300 s."""
-        if not self.count:
-            return timedelta(0)
-        # The exponent is bounded: 2 ** 50 seconds are no timedelta any more.
+        """How long after the last of them the next start may be: 1, 2, 4 … 300 s."""
+        # The exponent is bounded: a row of fifty would be no timedelta any more.
         return min(timedelta(seconds=2 ** min(self.count - 1, 10)), _LONGEST_WAIT)
 
     @property

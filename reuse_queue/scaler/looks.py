@@ -50,6 +50,11 @@ class Looks:
             self._reclaimed.pop(known, None)
             self._said.pop(known, None)
 
+    async def survey(self, names: Sequence[str]) -> None:
+        """Learn what places are taken, before the first of many environments gets a decision."""
+        found = await self._looking.run({name: partial(self._glance, name, ()) for name in names})
+        self._outlook.survey([each for each in found.values() if each is not None])
+
     async def look(self, names: Sequence[str]) -> set[str]:
         """Move what is due or orphaned, decide, and act; return where replicas were told anything.
 

@@ -37,6 +37,7 @@ class Scaler:
         self._wakes = Wakes(longest_s=self._tick_s)
         self._looks = Looks(connection, self._lead.token)
         self._fence = 0
+        self._new = True
         self._next_tick = 0.0
         self._pause = _FIRST_WAIT_S
 
@@ -74,6 +75,7 @@ class Scaler:
                 # Others have led meanwhile: what was seen before is no ground to drain anything.
                 self._fence, self._next_tick = self._lead.fence, 0.0
                 self._looks.start_anew()
+                self._new = True
             try:
                 await self._turn()
             except LeadLost:
@@ -102,8 +104,13 @@ class Scaler:
         self._wakes.rest()
         names = await self._connection.arun(self._fleet.environments())
         self._looks.keep(names)
-        for start in range(0, len(names), _BATCH):
-            await self._look(names[start : start + _BATCH])
+        batches = [names[start : start + _BATCH] for start in range(0, len(names), _BATCH)]
+        if self._new and len(batches) > 1:
+            for batch in batches:
+                await self._looks.survey(batch)
+        self._new = False
+        for batch in batches:
+            await self._look(batch)
             await self._look(await self._wakes.due(0.0))
         # Very many environments: look at them less often rather than without a pause.
         now = time.monotonic()

@@ -29,6 +29,11 @@ class Outlook:
     """What each environment wants that it has not got."""
     _replicas: dict[str, tuple[Replica, ...]] = field(default_factory=dict)
 
+    def survey(self, seen: Sequence[Snapshot]) -> None:
+        """Take note of the places that environments take, before the first decision."""
+        for each in seen:
+            self._replicas.setdefault(each.environment.name, each.replicas)
+
     def decide(self, hosts: Sequence[Host], seen: Sequence[Snapshot]) -> list[Decision]:
         """Return what to do about some environments, in the order given.
 
@@ -49,8 +54,10 @@ class Outlook:
 
     def keep(self, names: Collection[str]) -> None:
         """Forget all environments but these."""
-        for name in self._plans.keys() - set(names):
-            del self._plans[name], self._memories[name], self._replicas[name]
+        for name in self._replicas.keys() - set(names):
+            del self._replicas[name]
+            self._plans.pop(name, None)
+            self._memories.pop(name, None)
 
     def _settle(self, seen: Snapshot, placements: dict[str, Placement]) -> Decision:
         name = seen.environment.name

@@ -13,6 +13,7 @@ from reuse_queue.scaler.demand import Demand
 from reuse_queue.scaler.plan import Plan
 
 _SHOWN = 5
+_LONGEST_DETAIL = 4000
 
 
 def calls_for(demand: Demand) -> str:
@@ -58,20 +59,24 @@ def degraded(version: str, row: Crashes) -> str:
         f"version {version} cannot start: {row.count} replicas in a row died young, "
         f"the last one on host {last.host}: {last.cause}"
     )
-    return f"{head}\n{last.detail.strip()}" if last.detail.strip() else head
+    # A traceback tells most at its end, and every decision is kept.
+    detail = last.detail.strip()[-_LONGEST_DETAIL:]
+    return f"{head}\n{detail}" if detail else head
 
 
 def broken(record: EnvironmentRecord, hosts: Iterable[Host]) -> str:
     """Return why no live host can load an environment; '' where one can, or none has tried."""
     names = {record.name, record.target} - {""}
-    text = ""
+    failures = []
     for host in hosts:
         if record.name in host.offers:
             return ""
-        for name, traceback in host.broken.items():
-            if name in names:
-                text = text or f"host {host.name} cannot load {name}:\n{traceback.strip()}"
-    return text
+        failures += [
+            f"host {host.name} cannot load {name}:\n{traceback.strip()[-_LONGEST_DETAIL:]}"
+            for name, traceback in host.broken.items()
+            if name in names
+        ]
+    return failures[0] if failures else ""
 
 
 def deeds(actions: Sequence[Action]) -> str:

@@ -190,12 +190,12 @@ def test_starts_wait_longer_after_every_young_death(deaths, wait):
 
 
 def test_after_five_young_deaths_the_environment_is_degraded_and_starts_one_probe_at_a_time():
-    row = tuple(death(400 + n, detail="Traceback …\nValueError: no model") for n in range(12))
+    row = tuple(death(400 + n, detail="Traceback …\nValueError: no model") for n in range(50))
     seen = snapshot(environment(0, 4), backlog=8, deaths=row)
     made = plan(seen)
     assert started(made) == 1
     assert made.degraded.endswith("ValueError: no model")
-    assert "12 replicas in a row" in made.degraded
+    assert "50 replicas in a row" in made.degraded
     probing = snapshot(environment(0, 4), replica("probe", age=5), backlog=8, deaths=row)
     assert started(plan(probing)) == 0
     recent = snapshot(environment(0, 4), backlog=8, deaths=(death(299), *row))

@@ -25,7 +25,9 @@ end
 local concerned, offered = {}, {}
 for at = 3, #KEYS do
   local env, version = ARGV[5 + 2 * at], ARGV[6 + 2 * at]
-  redis.call('ZADD', KEYS[at], 'NX', now_ms, version)
+  -- Later than any other, within one millisecond too: the last one is the current one.
+  local newest = redis.call('ZRANGE', KEYS[at], -1, -1, 'WITHSCORES')[2] or 0
+  redis.call('ZADD', KEYS[at], 'NX', math.max(now_ms, newest + 1), version)
   concerned[env] = true
 end
 for _, each in ipairs({seen[2] or '{}', ARGV[8]}) do

@@ -158,18 +158,22 @@ async def test_systemd_hears_when_it_is_ready_and_when_it_stops(lab: Lab, tmp_pa
         assert await ended(lab, agent) == 0
 
 
-async def test_a_redis_that_refuses_to_write_ends_neither_agent_nor_replicas(
-    lab: Lab, raw: redis.Redis
+async def test_a_redis_that_refuses_to_write_ends_neither_agent_nor_busy_replicas(
+    lab: Lab, raw: redis.Redis, tmp_path: Path
 ):
     agent = lab.start()
     [name] = await lab.order()
     pid = (await lab.ready(name)).pid
+    jobs = [await lab.enqueue("wait", 600, str(tmp_path / f"began{n}")) for n in range(4)]
+    for n in range(len(jobs)):
+        await began(tmp_path / f"began{n}")
     raw.config_set("maxmemory", "1")
     try:
         await eventually(lambda: "redis refuses" in lab.log())
     finally:
         raw.config_set("maxmemory", "0")
-    assert await lab.result(await lab.enqueue("pid")) == pid
+    await eventually(lambda: "redis reached again" in lab.log())
+    assert (await lab.ready(name)).pid == pid
     assert agent.poll() is None
 
 

@@ -11,10 +11,14 @@ local function settle(held, fate, name, line, cancels_key)
     gone[#gone + 1] = rq .. 'execution:' .. held.member
     return 0
   end
-  local job = redis.call('HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key')
+  local job = redis.call('HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once')
   if job[1] ~= 'started' then
     forget(held.id, held.execution)
     return 0
+  end
+  if fate == 'back' and job[3] == '1' then
+    -- It may have ended and not been recorded yet: what must not run twice does not go back.
+    fate = 'lost'
   end
   if fate == 'canceled' or read(0, 'SISMEMBER', cancels_key, held.execution) == 1 then
     cancel(held.id, held.execution, held.took)

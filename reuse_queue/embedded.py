@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import quote
 
 from reuse_queue.errors import FolderInUse, RedisNotInstalled, RedisUnavailable
@@ -109,30 +108,11 @@ class EmbeddedRedis:
             self._await_answer(self._process)
             self._note.write_text(self.url, encoding="utf-8")
         except BaseException:
-            self.stop()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        """Stop the server."""
-        self.stop()
-
-    @property
-    def pid(self) -> int:
-        """The server's process id, 0 while there is none."""
-        return self._process.pid if self._process else 0
-
-    @property
-    def running(self) -> bool:
-        """Whether the server's process lives."""
-        return self._process is not None and self._process.poll() is None
-
-    def stop(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the server write what it has, end it, and remove what only a running one needs."""
         if self._process is not None:
             self._process.terminate()
@@ -145,9 +125,17 @@ class EmbeddedRedis:
         self._socket.unlink(missing_ok=True)
         if self._socket.parent != self._home:
             shutil.rmtree(self._socket.parent, ignore_errors=True)
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        os.close(self._lock)
+
+    @property
+    def pid(self) -> int:
+        """The server's process id, 0 while there is none."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether the server's process lives."""
+        return self._process is not None and self._process.poll() is None
 
     def _started(self) -> subprocess.Popen[bytes]:
         options = {
@@ -168,7 +156,7 @@ class EmbeddedRedis:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the one who started us: we are stopped last, by `stop`.
+                # Ctrl-C is for the one who started us: the server ends last.
                 process_group=0,
                 # Held until the server is gone, even if we are killed before it.
                 pass_fds=(self._lock,),
@@ -179,16 +167,17 @@ class EmbeddedRedis:
         gives_up = time.monotonic() + _ANSWERS_S
         while (answer := _ping(self._socket)) != b"+PONG":
             if process.poll() is not None:
-                raise RedisUnavailable(f"{self.program} did not start:\n{self._last_lines()}")
+                raise self._silent("did not start")
             if answer.startswith(b"-LOADING"):
                 # A long file takes its time to read.
                 gives_up = time.monotonic() + _ANSWERS_S
             if time.monotonic() > gives_up:
-                raise RedisUnavailable(f"{self.program} gives no answer:\n{self._last_lines()}")
+                raise self._silent("gives no answer")
             time.sleep(_POLL_S)
 
-    def _last_lines(self) -> str:
-        return last_lines(self.log, 10) or f"(it printed nothing to {self.log})"
+    def _silent(self, how: str) -> RedisUnavailable:
+        said = last_lines(self.log, 10) or f"(it printed nothing to {self.log})"
+        return RedisUnavailable(f"{self.program} {how}:\n{said}")
 
 
 def running_url(folder: Path) -> str | None:

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 
+import msgspec
 import structlog
 
 from reuse_agent.causes import ended_by
@@ -141,6 +142,9 @@ class Zygote:
                 message, _ = receive(self._channel)
             except BlockingIOError:
                 return
+            except msgspec.DecodeError as error:
+                # A policy that was changed against its rules, or more tasks than a message holds.
+                message = Failed(traceback=f"what {self.target} is cannot be read: {error}")
             if message is None:
                 asyncio.get_running_loop().remove_reader(self._channel)
                 return

@@ -14,7 +14,7 @@ from reuse_queue.broker.connection import Connection
 from reuse_queue.job import JobStatus
 from reuse_queue.settings import Settings
 from support.eventually import eventually
-from support.lab import ENV, Lab, nothing_left, processes_in
+from support.lab import ENV, TASKS, Lab, nothing_left, processes_in
 from support.server import RedisServer, programs
 
 pytestmark = pytest.mark.timeout(60)
@@ -232,6 +232,12 @@ async def test_sighup_offers_new_code_and_leaves_running_replicas(lab: Lab):
     await lab.drain(old)
     await lab.gone(old)
     assert await lab.result(await lab.enqueue("pid")) == "new"
+
+
+async def test_a_policy_that_was_changed_against_its_rules_is_named(lab: Lab):
+    lab.write("env.policy.idle_ttl = 5\n" + TASKS)
+    lab.start()
+    await broken(lab, "trial_app:env", "idle_ttl must be at least 30 seconds")
 
 
 async def test_a_broken_environment_known_from_before_is_named(lab: Lab):

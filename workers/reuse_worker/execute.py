@@ -152,5 +152,5 @@ def _late(job: ClaimedJob, error: BaseException) -> BaseException:
     """Return an error that names the limit; its cause shows where the coroutine was."""
     limit = job.timeout.total_seconds() if job.timeout else 0
     named = TimeoutError(f"the job ran longer than its timeout of {limit:g} s")
-    named.__cause__ = error.__cause__
+    named.__cause__ = error.__cause__ or error.__context__  # the latter before Python 3.11.3
     return named

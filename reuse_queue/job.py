@@ -84,6 +84,12 @@ class Verdict(Enum):
     FINISHED = "finished"
     FAILED = "failed"
     CANCELED = "canceled"
+    STOPPED = "stopped"
+    """rq's word for a job that was canceled while it ran: kept among the failed."""
+    AGAIN = "again"
+    """It returned rq's `Retry` and is to run again."""
+    EXHAUSTED = "exhausted"
+    """It returned rq's `Retry` once more than that allows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +107,10 @@ class Outcome:
     """False: this failure is final, whatever retries are left."""
     result_ttl: timedelta | None = timedelta(seconds=500)
     took: timedelta = timedelta(0)
+    delay: timedelta = timedelta(0)
+    """AGAIN: the wait before it."""
+    first: bool = False
+    """AGAIN: before all jobs that wait already."""
 
 
 class Recorded(Enum):

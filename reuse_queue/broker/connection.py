@@ -83,12 +83,18 @@ class Connection:
     `arun` keep trying each request of a step, from its first failure on, when Redis cannot be
     reached; zero means once. A request may so arrive more than once: every step that is given
     patience must bear a repeat.
+
+    Args:
+        settings: where Redis is, and its keys' prefix.
+        client: somebody's blocking client for `run` to use in place of a pool of ours; it stays
+            open.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
         self._pid = os.getpid()
+        self._theirs = client
         self._sync: redis.Redis | None = None
         self._async: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -232,6 +238,8 @@ class Connection:
             return await pipe.execute(raise_on_error=False)
 
     def _client(self) -> redis.Redis:
+        if self._theirs is not None:
+            return self._theirs
         self._forget_if_forked()
         if self._sync is None:
             self._sync = redis.Redis.from_url(

@@ -1,4 +1,4 @@
-"""Fleet: how replicas and host agents make themselves known. All methods return steps."""
+"""Fleet: how replicas, guests and host agents make themselves known. All methods return steps."""
 
 from __future__ import annotations
 
@@ -173,6 +173,24 @@ class Fleet:
         """DRAINING → STOPPING, if it still is and holds nothing; False: it was un-drained."""
         reply = yield self._on_roll("depart", env, (), name)
         return bool(reply)
+
+    # -- guests -----------------------------------------------------------------------------
+
+    def enlist(self, env: str, name: str, host: str, pid: int) -> Step[None]:
+        """Let a worker that nobody ordered claim in an environment; renew it like a replica.
+
+        It may enlist in several under one name. The scaler neither counts nor drains it; if its
+        lease runs out, reclaim takes it off the books.
+        """
+        keys = self._keys
+        its = (keys.replicas(env), keys.held(env), keys.replica(env, name))
+        yield call("enlist", its, name, self._lease_ms, env, host, pid)
+
+    def leave(self, env: str, name: str) -> Step[None]:
+        """Take a guest that has released all it held off the books."""
+        keys = self._keys
+        books = (keys.replicas(env), keys.held(env), keys.ended(env))
+        yield call("leave", (*books, keys.replica(env, name), keys.cancels(env, name)), name)
 
     def _on_roll(self, script: str, env: str, its: Sequence[str], *words: Value) -> Command:
         """Return the call of a script that changes what a replica is to do."""

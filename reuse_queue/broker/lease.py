@@ -52,6 +52,14 @@ class Leases:
         reply = yield command("BLMOVE", queue, waiting, "LEFT", "RIGHT", block_s, blocks_s=block_s)
         return None if reply is None else reply.decode()
 
+    def waiting(self) -> Step[int]:
+        """Return how many jobs may be claimed now."""
+        keys = self._keys
+        lengths = yield [
+            command("LLEN", each) for each in (keys.queue(self._env), keys.urgent(self._env))
+        ]
+        return sum(lengths)
+
     def claim(self, replica: str, count: int, tokens: Sequence[str]) -> Step[Claim]:
         """Claim up to `count` jobs (1 … 1,000) for a replica, atomically.
 
@@ -210,19 +218,20 @@ def _duration(text: bytes | None, default: timedelta) -> timedelta | None:
 
 
 def _words(outcome: Outcome) -> tuple[Value, ...]:
+    again = outcome.verdict is Verdict.AGAIN
     return (
         outcome.job_id,
         outcome.execution,
         outcome.verdict.value,
         _payload(outcome),
-        codec.seconds(outcome.result_ttl),
+        codec.seconds(outcome.delay if again else outcome.result_ttl),
         f"{outcome.took.total_seconds():.6f}",
-        int(outcome.verdict is Verdict.FAILED and outcome.retry),
+        int(outcome.first if again else outcome.verdict is Verdict.FAILED and outcome.retry),
     )
 
 
 def _payload(outcome: Outcome) -> bytes:
     """Return the value or the traceback as rq writes it into a result stream."""
-    if outcome.verdict is Verdict.FAILED:
+    if outcome.verdict in {Verdict.FAILED, Verdict.STOPPED}:
         return base64.b64encode(zlib.compress(outcome.error.encode()))
     return b"" if outcome.value is None else base64.b64encode(outcome.value)

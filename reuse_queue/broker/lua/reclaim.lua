@@ -16,12 +16,12 @@ end
 
 for _, name in ipairs(names) do
   local found = read({}, 'HMGET', own .. 'replica:' .. name, 'host', 'version', 'ordered_at',
-    'ready_at')
+    'ready_at', 'guest')
   local age = now_ms - (tonumber(found[3]) or now_ms)
   local was_ready = found[4] and found[4] ~= '' and '1' or '0'
   -- One broken record must not keep the others from being reclaimed.
-  pcall(retire, name, found[1] or '', CAUSE, lost, {'version', found[2] or '', 'was_ready',
-    was_ready, 'age', age, 'detail', ''})
+  pcall(retire, name, found[1] or '', CAUSE, lost, not found[5] and {'version', found[2] or '',
+    'was_ready', was_ready, 'age', age, 'detail', ''})
 end
 
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', wip_key, '-inf', seconds, 'LIMIT', 0, 1000)) do

@@ -4,6 +4,7 @@
 -- returns how many went back
 -- include holder
 -- include holdings
+-- include elsewhere
 -- include flush
 local named = {}
 for at = 7, #ARGV do
@@ -11,7 +12,7 @@ for at = 7, #ARGV do
 end
 
 for _, each in ipairs(holdings(holds_key)) do
-  if (named[each.execution] or false) == (ARGV[6] == 'only') then
+  if (named[each.execution] or false) == (ARGV[6] == 'only') and not elsewhere(each) then
     redis.call('SREM', holds_key, each.member)
     local status = redis.call('HGET', rq .. 'job:' .. each.id, 'status')
     if redis.call('ZREM', wip_key, each.member) == 0 then

@@ -21,9 +21,13 @@ end
 local waiting, claimed, rows, deaths = backlog(queue_key, urgent_key, scheduled_key), 0, {}, {}
 local leases = redis.call('ZRANGE', replicas_key, 0, -1, 'WITHSCORES')
 for at = 1, #leases, 2 do
-  local held, next_up = on_hand(leases[at])
-  claimed, waiting = claimed + held, waiting + next_up
-  rows[#rows + 1] = row(leases[at], leases[at + 1])
+  local name = leases[at]
+  -- A guest serves itself: neither it nor what it holds is the scaler's to count.
+  if redis.call('HEXISTS', ARGV[2] .. 'replica:' .. name, 'guest') == 0 then
+    local held, next_up = on_hand(name)
+    claimed, waiting = claimed + held, waiting + next_up
+    rows[#rows + 1] = row(name, leases[at + 1])
+  end
 end
 for _, entry in ipairs(redis.call('XREVRANGE', deaths_key, '+', '-', 'COUNT', ARGV[4])) do
   deaths[#deaths + 1] = entry[2]

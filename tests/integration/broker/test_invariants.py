@@ -29,6 +29,7 @@ REPLICAS = ("r1", "r2", "r3")
 replicas = st.sampled_from(REPLICAS)
 flags = st.booleans()
 _FATES = (None, Verdict.FAILED, Verdict.CANCELED)
+_VERDICTS = (Verdict.FINISHED, Verdict.FAILED, Verdict.CANCELED)
 ENDS = {"finished", "failed"}
 
 
@@ -155,7 +156,7 @@ class History(RuleBasedStateMachine):
         self.site.claim(name, 1)
 
     @precondition(lambda self: any(self.held.values()))
-    @rule(verdict=st.sampled_from(Verdict), kept=flags, data=st.data())
+    @rule(verdict=st.sampled_from(_VERDICTS), kept=flags, data=st.data())
     def finish(self, verdict: Verdict, *, kept: bool, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from([each for each in REPLICAS if self.held[each]]))
         believed = self.held[name]

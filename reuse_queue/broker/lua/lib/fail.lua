@@ -21,6 +21,25 @@ local function retry(id, job, left)
   end
 end
 
+-- lasting: how long a failure is kept (s); -1 for ever.
+local function lasting(failure_ttl)
+  return math.ceil(math.min(tonumber(failure_ttl) or YEAR, LONGEST))
+end
+
+-- bury: keep a job that has failed for the last time, in the failed registry and with a result.
+local function bury(id, ttl, kind, holder, execution, took, field, payload)
+  if ttl == 0 then
+    return delete(id)
+  end
+  record(id, kind, holder, execution, took, ttl, field, payload)
+  redis.call('ZADD', failed_key, ttl < 0 and ttl or math.floor(seconds) + ttl, id)
+  if ttl > 0 then
+    redis.call('EXPIRE', rq .. 'job:' .. id, ttl)
+    redis.call('EXPIRE', rq .. 'job:' .. id .. ':dependents', ttl)
+    redis.call('EXPIRE', rq .. 'job::' .. id .. ':dependencies', ttl)
+  end
+end
+
 -- fail: `text` is the traceback in rq's encoding. Returns whether the job will be retried.
 local function fail(id, execution, holder, text, took, may_retry)
   local job_key = rq .. 'job:' .. id
@@ -35,17 +54,6 @@ local function fail(id, execution, holder, text, took, may_retry)
   end
   close(id, 'failed', took)
   release_dependents(id, 'failed')
-  local ttl = math.ceil(math.min(tonumber(job[3]) or YEAR, LONGEST))
-  if ttl == 0 then
-    delete(id)
-    return false
-  end
-  record(id, 2, holder, execution, took, ttl, 'exc_string', text)
-  redis.call('ZADD', failed_key, ttl < 0 and ttl or math.floor(seconds) + ttl, id)
-  if ttl > 0 then
-    redis.call('EXPIRE', job_key, ttl)
-    redis.call('EXPIRE', job_key .. ':dependents', ttl)
-    redis.call('EXPIRE', rq .. 'job::' .. id .. ':dependencies', ttl)
-  end
+  bury(id, lasting(job[3]), 2, holder, execution, took, 'exc_string', text)
   return false
 end

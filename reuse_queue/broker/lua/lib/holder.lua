@@ -8,7 +8,7 @@ local replica = ARGV[5]
 
 -- note_work: count what it has done, in `worked` seconds.
 local function note_work(worked)
-  local failures = tally.failed + tally.retried
+  local failures = tally.failed + tally.retried + tally.stopped
   local ended = tally.finished + failures + tally.canceled
   if ended > 0 then
     redis.call('HINCRBY', replica_key, 'jobs_done', ended)

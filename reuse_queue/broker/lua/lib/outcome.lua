@@ -1,7 +1,7 @@
 -- outcome: one reported end of an execution whose lease is still held.
 -- KEYS and ARGV  those of finish
 -- include holder
--- include fail
+-- include again
 -- include slot
 local FIRST, WIDTH = 6, 7
 local worked = 0
@@ -14,11 +14,21 @@ local function settle(at, repeats)
     succeed(id, execution, replica, payload, tonumber(ttl), took, repeats)
     return 'f'
   end
-  -- A failure that would be retried gives way to an order to cancel.
-  if verdict == 'canceled'
-    or (retry == '1' and redis.call('SISMEMBER', cancels_key, execution) == 1) then
+  if verdict == 'again' then
+    again(id, execution, replica, payload, tonumber(ttl), took, retry == '1')
+    return 'r'
+  elseif verdict == 'exhausted' then
+    exhaust(id, execution, replica, payload, took)
+    return 'e'
+  end
+  -- A failure that would be retried, and a stop, give way to an order to cancel.
+  if verdict == 'canceled' or ((retry == '1' or verdict == 'stopped')
+    and redis.call('SISMEMBER', cancels_key, execution) == 1) then
     cancel(id, execution, took)
     return 'c'
+  elseif verdict == 'stopped' then
+    halt(id, execution, replica, payload, took)
+    return 'e'
   end
   return fail(id, execution, replica, payload, took, retry == '1') and 'r' or 'e'
 end

@@ -1,7 +1,7 @@
 -- records: what is written of a job when an execution of it ends, and what goes.
 -- include books
 local gone = {}
-local tally = {finished = 0, failed = 0, retried = 0, canceled = 0}
+local tally = {finished = 0, failed = 0, retried = 0, canceled = 0, stopped = 0}
 local pushed = 0
 
 -- forget: drop the records of a job's only execution (flush does it).

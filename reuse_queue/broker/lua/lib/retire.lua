@@ -1,5 +1,6 @@
 -- retire: take a replica off the books, whatever state its records are in.
 -- include fate
+-- include elsewhere
 local MOURNED = 100
 
 -- retire: `fates(execution)` is lost, failed, canceled or back; `death` what to record, or nil
@@ -10,10 +11,15 @@ local function retire(name, host, cause, fates, death)
   local line = death_line(name, host, cause)
   local count = 0
   local held = holdings(worker_key .. ':executions')
+  local elsewheres = {}
   for _, each in ipairs(held) do
-    -- One job's broken record must not keep the others from going back.
-    local done, settled = pcall(settle, each, fates(each.execution), name, line, cancels_key)
-    count = count + (done and settled or 0)
+    if elsewhere(each) then
+      elsewheres[#elsewheres + 1] = each.member
+    else
+      -- One job's broken record must not keep the others from going back.
+      local done, settled = pcall(settle, each, fates(each.execution), name, line, cancels_key)
+      count = count + (done and settled or 0)
+    end
   end
   local given_back = pushed
   return_waiting(waiting_key)
@@ -27,6 +33,9 @@ local function retire(name, host, cause, fates, death)
   redis.call('SREM', workers_key, worker_key)
   redis.call('SREM', workers_of_key, worker_key)
   redis.call('DEL', worker_key, worker_key .. ':executions', replica_key, waiting_key, cancels_key)
+  if #elsewheres > 0 then
+    redis.call('SADD', worker_key .. ':executions', unpack(elsewheres))
+  end
   redis.call('SREM', own .. 'assigned:' .. host, name)
   -- Its last BLMOVE may still be served: reclaim looks once more at its waiting list.
   redis.call('ZADD', ended_key, now_ms, name)

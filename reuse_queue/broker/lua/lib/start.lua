@@ -4,6 +4,8 @@
 local queue_key, urgent_key, waiting_key, wip_key, env_key, replica_key, worker_key, holds_key,
   held_key = unpack(KEYS)
 local rq, replica, lasts = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- rq lets an id be pushed whose job has no status yet.
+local RUNNABLE = {queued = true, created = true, [''] = true}
 local given = 0
 local jobs, leases, members, dropped = {}, {}, {}, {}
 
@@ -12,7 +14,7 @@ local function start(id)
   -- pcall: what has left the queue must not be lost for one key of a wrong type.
   local job = redis.pcall('HMGET', job_key, 'status', 'data', 'timeout', 'result_ttl',
     'reuse_losses', 'retries_left', 'enqueued_at')
-  if job[1] ~= 'queued' or not job[2] then
+  if not RUNNABLE[job[1] or ''] or not job[2] then
     dropped[#dropped + 1] = id
     return
   end

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
+from reuse_queue.broker.connection import MAX_BLOCK_S
 from reuse_queue.errors import RedisUnavailable
 from reuse_queue.job import Claim
 from reuse_worker.batch import claim_size
@@ -20,6 +22,11 @@ from reuse_worker.steps import Steps
 
 log = structlog.get_logger()
 _STALL_S = 0.1
+# Redis serves who has waited longest without a break. A replica that has just worked waits long,
+# one that has not waits in short turns and so falls in behind it: a trickle of jobs goes to few
+# replicas, and the others stay idle until scaling down takes them.
+_FIRST_WAIT = timedelta(seconds=MAX_BLOCK_S)
+_LATER_WAIT = timedelta(seconds=1)
 
 
 class Claimer:
@@ -40,6 +47,7 @@ class Claimer:
         self._seen = Claim()
         self._empty = False
         """The last claim found fewer jobs than it asked for."""
+        self._wait = _FIRST_WAIT
         self._tidied = time.monotonic()
 
     async def run(self) -> None:
@@ -84,7 +92,8 @@ class Claimer:
             await self._room()
         elif self._empty:
             # The wait ends now and then without a job: the claim also looks where it cannot.
-            await self._unless_draining(self._steps.wait())
+            await self._unless_draining(self._steps.wait(self._wait))
+            self._wait = _LATER_WAIT
             self._empty = False
         else:
             await self._claim(count)
@@ -119,6 +128,8 @@ class Claimer:
     async def _claim(self, count: int) -> None:
         seen = self._seen = await self._steps.claim(count)
         self._empty = len(seen.jobs) < count and not seen.refused
+        if seen.jobs:
+            self._wait = _FIRST_WAIT
         self._slots.take(seen.jobs)
         if seen.dropped:
             log.info("jobs dropped: canceled, expired or deleted", jobs=seen.dropped)

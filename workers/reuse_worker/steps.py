@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import version
 
-from reuse_queue.broker.connection import MAX_BLOCK_S, Connection
+from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Beat, Fleet
 from reuse_queue.broker.lease import Leases
 from reuse_queue.facts import DrainReason
@@ -56,10 +56,9 @@ class Steps:
         """Leave for good, if the drain still stands."""
         return await self.connection.arun(self._fleet.depart(self.env, self.replica))
 
-    async def wait(self) -> str | None:
-        """Wait some seconds for a job, which is then on this replica's waiting list."""
-        step = self._leases.wait(self.replica, timedelta(seconds=MAX_BLOCK_S))
-        return await self.connection.arun(step)
+    async def wait(self, at_most: timedelta) -> str | None:
+        """Wait for a job, which is then on this replica's waiting list."""
+        return await self.connection.arun(self._leases.wait(self.replica, at_most))
 
     async def claim(self, count: int) -> Claim:
         """Claim up to `count` jobs."""

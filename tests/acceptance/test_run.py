@@ -70,7 +70,10 @@ class Run:
             reader.start()
 
     def end(self, within: float = 40) -> tuple[int, str, str]:
-        code = self.process.wait(within)
+        try:
+            code = self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"run goes on after {within} s: {self.out} {self.err}")
         for reader in self._readers:
             reader.join(10)
         return code, "".join(self.out), "".join(self.err)

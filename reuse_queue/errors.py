@@ -18,6 +18,10 @@ class RedisUnavailable(ReuseQueueError, ConnectionError):
     """Redis cannot be reached."""
 
 
+class RedisRefused(ReuseQueueError):
+    """Redis refused a command: it is full, read-only, or this user may not give it."""
+
+
 class UnsupportedRedis(ReuseQueueError):
     """This Redis cannot keep a queue safely."""
 

@@ -23,7 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.scripts import script
-from reuse_queue.errors import InvalidSettings, RedisUnavailable, ReuseQueueError
+from reuse_queue.errors import InvalidSettings, RedisRefused, RedisUnavailable, ReuseQueueError
 from reuse_queue.settings import Settings
 
 T = TypeVar("T")
@@ -111,6 +111,7 @@ class Connection:
 
         Raises:
             RedisUnavailable: Redis could not be reached within `patience`.
+            RedisRefused: it answered, with an error.
         """
         reply: Any = None
         with self._errors():
@@ -135,6 +136,7 @@ class Connection:
 
         Raises:
             RedisUnavailable: Redis could not be reached within `patience`.
+            RedisRefused: it answered, with an error.
         """
         reply: Any = None
         with self._errors():
@@ -282,6 +284,8 @@ class Connection:
             if isinstance(error, redis.AuthenticationError):
                 raise RedisUnavailable(f"Redis at {self} refused the login: {error}") from error
             raise RedisUnavailable(f"Redis at {self} cannot be reached: {error}") from error
+        except redis.ResponseError as error:
+            raise RedisRefused(f"Redis at {self} refused a command: {error}") from error
 
 
 def shown_url(url: str) -> str:

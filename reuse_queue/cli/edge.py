@@ -11,6 +11,7 @@ from reuse_queue.errors import (
     InvalidSettings,
     JobNotFound,
     RedisNotInstalled,
+    RedisRefused,
     RedisUnavailable,
     ReuseQueueError,
     TargetNotLoaded,
@@ -37,7 +38,7 @@ class ExitCode(IntEnum):
 
 _CODES: tuple[tuple[ExitCode, tuple[type[ReuseQueueError], ...]], ...] = (
     (ExitCode.USAGE, (InvalidSettings, TargetNotLoaded)),
-    (ExitCode.NO_REDIS, (RedisUnavailable, RedisNotInstalled, UnsupportedRedis)),
+    (ExitCode.NO_REDIS, (RedisUnavailable, RedisRefused, RedisNotInstalled, UnsupportedRedis)),
     (ExitCode.NOT_FOUND, (UnknownEnvironment, UnknownReplica, UnknownTask, JobNotFound)),
 )
 

@@ -11,7 +11,7 @@ import structlog
 
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.errors import RedisUnavailable, ReuseQueueError
+from reuse_queue.errors import RedisRefused, RedisUnavailable
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -45,9 +45,7 @@ class Link:
                 answer = await self.connection.arun(make())
             except RedisUnavailable as error:
                 self._note("redis out of reach", error)
-            except ReuseQueueError:
-                raise
-            except Exception as error:
+            except RedisRefused as error:
                 refused += 1
                 if refused == refusals:
                     raise

@@ -11,8 +11,9 @@ from typing import Any
 import structlog
 
 from reuse_queue.broker.connection import MAX_BLOCK_S
-from reuse_queue.errors import RedisUnavailable
+from reuse_queue.errors import RedisRefused, RedisUnavailable
 from reuse_queue.job import Claim
+from reuse_worker.backoff import waits
 from reuse_worker.batch import claim_size
 from reuse_worker.heartbeat import Heartbeat
 from reuse_worker.life import Life
@@ -56,9 +57,14 @@ class Claimer:
         On return the replica holds what runs and what is not recorded yet, and nothing else.
         """
         self._empty = False
+        pauses = waits()
         while not self._life.draining:
             try:
                 await self._turn()
+                pauses = waits()
+            except RedisRefused as error:
+                log.warning("claim refused by Redis", error=str(error))
+                await self._unless_draining(asyncio.sleep(next(pauses)))
             except RedisUnavailable as error:
                 log.warning("redis away while claiming", error=str(error))
                 await self._heartbeat.renewed()
@@ -69,11 +75,15 @@ class Claimer:
 
     async def tidy(self) -> None:
         """Give back whatever this replica holds without knowing of it, until that is done."""
+        pauses = waits()
         while True:
             try:
                 given_back = await self._steps.release(
                     known=[*self._slots.held(), *self._recorder.held()]
                 )
+            except RedisRefused as error:
+                log.warning("giving back refused by Redis", error=str(error))
+                await asyncio.sleep(next(pauses))
             except RedisUnavailable:
                 await self._heartbeat.renewed()
             else:

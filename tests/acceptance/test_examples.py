@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from examples import web
 from reuse_queue.embedded import running_url
@@ -100,6 +102,24 @@ async def test_a_report_is_ordered_and_there_a_little_later(
     now = await client.get("/reports/now", params={"customer": 8})
     assert now.json()["report"]["total"] == 78.0
     assert (await client.get("/reports/no-such-job")).status_code == 404
+
+
+async def test_every_key_and_field_of_a_fleet_at_work_is_in_the_documents(
+    fleet: str, client: httpx.AsyncClient
+) -> None:
+    web.env.bind(fleet)
+    await client.get("/reports/now", params={"customer": 8})
+    text = (ROOT / "docs/data-format.md").read_text(encoding="utf-8")
+    known = [
+        re.compile(re.sub("<[a-z]+>", "[^:]+", re.escape(each).replace("\\-", "-")))
+        for each in re.findall("`((?:rq|reuse):[^`]+)`", text)
+    ]
+    fields = set(re.findall("`([a-z_]+)`", text))
+    with redis.Redis.from_url(fleet, decode_responses=True) as raw:
+        for key in raw.scan_iter():
+            assert any(pattern.fullmatch(key) for pattern in known), key
+            if key.startswith("reuse:") and raw.type(key) == "hash":
+                assert set(raw.hkeys(key)) <= fields, key
 
 
 async def test_an_unreachable_queue_is_a_503(tmp_path: Path, client: httpx.AsyncClient) -> None:

@@ -52,12 +52,11 @@ class Leases:
         reply = yield command("BLMOVE", queue, waiting, "LEFT", "RIGHT", block_s, blocks_s=block_s)
         return None if reply is None else reply.decode()
 
-    def waiting(self) -> Step[int]:
-        """Return how many jobs may be claimed now."""
-        keys = self._keys
-        lengths = yield [
-            command("LLEN", each) for each in (keys.queue(self._env), keys.urgent(self._env))
-        ]
+    def waiting(self, replica: str) -> Step[int]:
+        """Return how many jobs a replica may claim now."""
+        keys, env = self._keys, self._env
+        lists = (keys.queue(env), keys.urgent(env), keys.waiting(env, replica))
+        lengths = yield [command("LLEN", each) for each in lists]
         return sum(lengths)
 
     def claim(self, replica: str, count: int, tokens: Sequence[str]) -> Step[Claim]:

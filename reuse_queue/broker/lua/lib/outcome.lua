@@ -5,6 +5,8 @@
 -- include slot
 local FIRST, WIDTH = 6, 7
 local worked = 0
+-- A callback that saves its job (rq's Job.save) writes how it is about to end.
+local UNENDED = {started = true, finished = true, failed = true}
 
 local function settle(at, repeats)
   local id, execution, verdict, payload, ttl, text, retry = unpack(ARGV, at, at + WIDTH - 1)
@@ -37,7 +39,7 @@ local function finish(at)
   local id, execution = ARGV[at], ARGV[at + 1]
   local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key')
   local letter = job[1] == 'canceled' and 'c' or 'l'
-  if job[1] == 'started' then
+  if UNENDED[job[1]] then
     letter = settle(at, tonumber(job[2]) or 0)
   else
     -- Canceled, or taken over by somebody else, while it ran: that is its one final state.

@@ -1,0 +1,1 @@
+"""Measure reuse_queue beside its peers, in one run on one machine."""

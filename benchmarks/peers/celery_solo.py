@@ -1,0 +1,51 @@
+"""celery: solo pool, 100 threads for tasks that wait; no result backend (its default)."""
+
+import os
+import time
+from collections.abc import Callable
+
+from celery import Celery, group
+
+from benchmarks.meter import burn, hit
+
+CONCURRENCY = 100
+app = Celery("bench", broker=os.environ.get("BENCH_REDIS"))
+app.conf.worker_prefetch_multiplier = 4
+app.conf.broker_connection_retry_on_startup = True
+
+
+@app.task(name="noop")
+def noop() -> None:
+    hit()
+
+
+@app.task(name="sleep10")
+def sleep10() -> None:
+    hit()
+    time.sleep(0.01)
+
+
+@app.task(name="cpu1")
+def cpu1() -> None:
+    hit()
+    burn()
+
+
+def sender(kind: str) -> Callable[[], object]:
+    return globals()[kind].delay  # type: ignore[no-any-return]
+
+
+def bulk(kind: str, count: int) -> None:
+    task = globals()[kind]
+    for start in range(0, count, 100):
+        group(task.s() for _ in range(min(100, count - start))).delay()
+
+
+def work() -> None:
+    pool = ["threads", "-c", "100"] if os.environ["BENCH_KIND"] == "sleep10" else ["solo"]
+    app.worker_main(
+        [
+            *("worker", "-l", "WARNING", "-P", *pool),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        ]
+    )

@@ -76,6 +76,8 @@ class ClaimedJob:
     """How often a replica was lost with this job so far."""
     retries_left: int = 0
     enqueued_at: datetime | None = None
+    redeliver: bool = True
+    """False: once it has begun, it must not run again for want of an end."""
 
 
 class Verdict(Enum):

@@ -19,7 +19,7 @@ from reuse_queue.settings import Settings
 GRACE = timedelta(seconds=60)
 # rq's defaults for jobs that say nothing themselves.
 _TIMEOUT, _RESULT_TTL = timedelta(seconds=180), timedelta(seconds=500)
-_CLAIMED_FIELDS = 8
+_CLAIMED_FIELDS = 9
 _RECORDED = {
     "f": Recorded.FINISHED,
     "e": Recorded.FAILED,
@@ -193,7 +193,7 @@ def _claim(reply: list[Any]) -> Claim:
 
 def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
     for at in range(0, len(words), _CLAIMED_FIELDS):
-        job_id, execution, data, timeout, result_ttl, losses, retries, enqueued = words[
+        job_id, execution, data, timeout, result_ttl, losses, retries, enqueued, once = words[
             at : at + _CLAIMED_FIELDS
         ]
         yield ClaimedJob(
@@ -205,6 +205,7 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             deliveries_lost=codec.number(losses),
             retries_left=codec.number(retries),
             enqueued_at=codec.moment(enqueued),
+            redeliver=once != b"1",
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from reuse_queue import context
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.errors import UnknownTask
+from reuse_queue.errors import JobLost, UnknownTask
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
@@ -38,6 +38,8 @@ class Call:
     order: Order | None = None
     slot: int = -1
     """Where the board shows it while it runs; -1 before."""
+    begun: bool = False
+    """It was called, if on the loop."""
     running: asyncio.Task[None] | None = None
 
 
@@ -146,6 +148,12 @@ def canceled(job: ClaimedJob) -> Outcome:
         retry=False,
         result_ttl=job.result_ttl,
     )
+
+
+def interrupted(job: ClaimedJob) -> Outcome:
+    """Return the outcome of a job that was stopped with its replica and may not run again."""
+    text = f"job {job.id} was stopped with its replica, and may run only once"
+    return failed(job, JobLost(text), final=True)
 
 
 def _late(job: ClaimedJob, error: BaseException) -> BaseException:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from reuse_queue.board import Board, Overdue
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_worker.batch import Pace
-from reuse_worker.execute import Call, Executor, Order, canceled
+from reuse_worker.execute import Call, Executor, Order, canceled, interrupted
 from reuse_worker.sync_thread import SyncThread
 
 
@@ -126,6 +126,7 @@ class Slots:
     async def stop(self) -> bool:
         """Stop what runs, without outcomes; return whether all gave way within `kill_grace`.
 
+        What may run only once has failed by that: it is the one kind that gets an outcome.
         What did not is taken off the board: whoever calls this gives its job back and ends the
         process.
         """
@@ -138,6 +139,9 @@ class Slots:
         stopped = not self.busy
         for call in self._coroutines.values():
             self._leave(call)
+            self._interrupt(call)
+        for call in self._handed.values():
+            self._interrupt(call)
         self.thread.hide()
         self._coroutines.clear()
         self._handed.clear()
@@ -169,6 +173,7 @@ class Slots:
                 if job.timeout is not None:
                     limit = time.monotonic() + job.timeout.total_seconds() + self._kill_grace_s
                 call.slot = self._board.put(job.execution, limit)
+                call.begun = True
                 outcome = await self._executor.run(call)
                 self._leave(call)
             else:
@@ -204,10 +209,17 @@ class Slots:
         if not self._handed:
             self._fill()
 
+    def _interrupt(self, call: Call) -> None:
+        """Fail a call that was stopped, where it may not be given back; a cancel goes before."""
+        if not call.job.redeliver and call.order is not Order.CANCEL:
+            self._record(interrupted(call.job))
+
     def _end(self, call: Call, outcome: Outcome) -> None:
         """Hand an outcome on; a call that was stopped ended by that, whatever it raised."""
         if call.order is not None and outcome.verdict is not Verdict.FINISHED:
             if call.order is Order.GIVE_BACK:
+                if call.begun:
+                    self._interrupt(call)
                 return
             outcome = canceled(call.job)
         self.ended += 1

@@ -5,6 +5,7 @@
 --       4 … a new execution id for each job that is wanted
 -- returns {why nothing is given or '', backlog left, replicas that claim, idle ones, number of jobs,
 --       for each job: id, execution, data, timeout, result_ttl, losses, retries_left, enqueued_at,
+--       1 if it may run only once,
 --       then the ids that were dropped because there was nothing to run}
 -- include start
 local wanted, seen = #ARGV - 3, 0

@@ -1,12 +1,28 @@
 """What is told to stop finishes what it runs and gives back the rest; operators' orders hold."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
+from reuse_queue import TaskFailed
 from reuse_queue.job import JobStatus
 from support.fleet_processes import ENV, FleetProcesses
 from support.lab import processes_in
 
 pytestmark = pytest.mark.timeout(60)
+
+STAY = """
+@env.task
+def stay() -> None:
+    begin()
+    time.sleep(600)
+
+@env.task(redeliver=False)
+def once() -> None:
+    begin()
+    time.sleep(600)
+"""
 
 
 def test_sigterm_to_an_agent_under_load_finishes_what_runs_and_keeps_the_rest(
@@ -30,6 +46,24 @@ def test_sigterm_to_an_agent_under_load_finishes_what_runs_and_keeps_the_rest(
     fleet.finished(jobs)
     assert {job.job().deliveries_lost for job in jobs} == {0}
     assert fleet.snapshot().deaths == ()
+
+
+@pytest.mark.parametrize("kind", ["async def", "def"])
+def test_when_the_grace_is_over_jobs_go_back_but_for_those_that_may_run_only_once(
+    fleet: FleetProcesses, kind: str
+):
+    fleet.settings = replace(fleet.settings, drain_grace=timedelta(seconds=0.2))
+    tasks = STAY if kind == "def" else STAY.replace("def", kind).replace("time", "await asyncio")
+    app = fleet.write(replicas=(0, 2), concurrency=1, tasks=tasks)
+    _, agent = fleet.serve()
+    often, once = app.stay.enqueue(), app.once.enqueue()
+    fleet.running(often, once)
+    agent.terminate()
+    assert fleet.ended(agent) == 0
+    assert often.status() is JobStatus.QUEUED
+    with pytest.raises(TaskFailed, match=r"JobLost.*may run only once"):
+        once.result(timeout=0)
+    fleet.nothing_is_held()
 
 
 def test_a_drained_replica_finishes_its_jobs_and_another_one_takes_its_place(

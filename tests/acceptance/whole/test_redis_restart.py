@@ -5,11 +5,13 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from reuse_queue.embedded import EmbeddedRedis
 from reuse_queue.settings import Settings
 from support.fleet_processes import FleetProcesses
+from support.lab import processes_in
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -42,3 +44,27 @@ def test_everything_finishes_once_redis_is_back(fleet: FleetProcesses, data: Pat
         assert fleet.snapshot().finished_total == len([*held, *jobs, *more])
         assert {len(fleet.runs(job)) for job in held} == {1}
         assert fleet.snapshot().deaths == ()
+
+
+def test_replicas_end_themselves_when_redis_is_away_for_longer_than_their_lease(
+    fleet: FleetProcesses, data: Path
+):
+    app = fleet.write(replicas=(0, 2))
+    with EmbeddedRedis(data) as server:
+        _, agent = fleet.serve()
+        jobs = app.wait.enqueue_many([()] * 6)
+        fleet.running(*jobs[:4])
+        before = {each.pid for each in fleet.ready(2)}
+        os.kill(server.pid, signal.SIGKILL)
+    # Before they do, nobody else may have their jobs.
+    fleet.until(lambda: before.isdisjoint(map(pid, processes_in(fleet.folder))), "their end")
+    with EmbeddedRedis(data):
+        fleet.ready(2)
+        fleet.open()
+        assert before.isdisjoint(fleet.finished(jobs))
+        assert [len(fleet.runs(job)) for job in jobs] == [2] * 4 + [1] * 2
+        assert agent.poll() is None
+
+
+def pid(process: psutil.Process) -> int:
+    return int(process.pid)

@@ -13,7 +13,7 @@ local function start(id)
   local job_key = rq .. 'job:' .. id
   -- pcall: what has left the queue must not be lost for one key of a wrong type.
   local job = redis.pcall('HMGET', job_key, 'status', 'data', 'timeout', 'result_ttl',
-    'reuse_losses', 'retries_left', 'enqueued_at')
+    'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once')
   if not RUNNABLE[job[1] or ''] or not job[2] then
     dropped[#dropped + 1] = id
     return
@@ -37,6 +37,7 @@ local function start(id)
   local at = #jobs
   jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2], job[3]
   jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
+  jobs[at + 9] = job[8]
 end
 
 -- hold: note what all those that were started have in common.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
@@ -21,6 +20,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError
 
+from reuse_queue.broker.clients import REPLY_TIMEOUT_S, Clients
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.scripts import script
 from reuse_queue.errors import InvalidSettings, RedisRefused, RedisUnavailable, ReuseQueueError
@@ -37,8 +37,6 @@ _PASSING = (
     redis.ReadOnlyError,
     OSError,
 )
-# A reply that takes longer than this is not coming: the connection is half-open.
-_REPLY_TIMEOUT_S = 15.0
 MAX_BLOCK_S = 5.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 
@@ -77,7 +75,7 @@ def command(*args: Value, blocks_s: float = 0.0) -> Command:
 
 
 class Connection:
-    """One Redis, reached by a blocking and an asynchronous pool; replies are bytes.
+    """One Redis, reached by a blocking pool and one for each event loop; replies are bytes.
 
     Pools are made when first used, and anew in a forked child. `patience` is how long `run` and
     `arun` keep trying each request of a step, from its first failure on, when Redis cannot be
@@ -93,11 +91,8 @@ class Connection:
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
-        self._pid = os.getpid()
         self._theirs = client
-        self._sync: redis.Redis | None = None
-        self._async: redis.asyncio.Redis | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._clients = Clients(settings.redis_url)
         _check_url(settings.redis_url)
 
     def __str__(self) -> str:
@@ -165,13 +160,13 @@ class Connection:
         Raises:
             RedisUnavailable: Redis could not be reached, or went away meanwhile.
         """
-        pubsub = self._aclient().pubsub(ignore_subscribe_messages=True)
+        pubsub = self._clients.asynchronous().pubsub(ignore_subscribe_messages=True)
         try:
             with self._errors():
                 await pubsub.subscribe(*channels)
                 for _ in channels:
                     # The server's confirmations: what is published from now on is heard.
-                    await pubsub.get_message(timeout=_REPLY_TIMEOUT_S)
+                    await pubsub.get_message(timeout=REPLY_TIMEOUT_S)
                 yield pubsub
         finally:
             with contextlib.suppress(RedisError, OSError):
@@ -179,16 +174,11 @@ class Connection:
 
     def close(self) -> None:
         """Close the blocking pool."""
-        client, self._sync = self._sync, None
-        if client is not None:
-            client.close()
+        self._clients.close()
 
     async def aclose(self) -> None:
-        """Close both pools."""
-        client, self._async = self._async, None
-        if client is not None:
-            await client.aclose()
-        self.close()
+        """Close the blocking pool and the running loop's."""
+        await self._clients.aclose()
 
     # ---------------------------------------------------------------------------------------
 
@@ -205,14 +195,14 @@ class Connection:
         return _merged(replies, missed, again)
 
     async def _aask(self, request: Request) -> Any:
-        client = self._aclient()
+        client = self._clients.asynchronous()
         if isinstance(request, Command):
-            async with asyncio.timeout(_REPLY_TIMEOUT_S + request.blocks_s):
+            async with asyncio.timeout(REPLY_TIMEOUT_S + request.blocks_s):
                 try:
                     return await _execute(client, request.words())
                 except NoScriptError:
                     return await _execute(client, request.words(whole=True))
-        async with asyncio.timeout(_REPLY_TIMEOUT_S):
+        async with asyncio.timeout(REPLY_TIMEOUT_S):
             return await self._abatch(client, request)
 
     async def _abatch(self, client: redis.asyncio.Redis, request: Sequence[Command]) -> list[Any]:
@@ -240,39 +230,7 @@ class Connection:
             return await pipe.execute(raise_on_error=False)
 
     def _client(self) -> redis.Redis:
-        if self._theirs is not None:
-            return self._theirs
-        self._forget_if_forked()
-        if self._sync is None:
-            self._sync = redis.Redis.from_url(
-                self.settings.redis_url,
-                socket_timeout=_REPLY_TIMEOUT_S,
-                socket_connect_timeout=5,
-                health_check_interval=0,
-                retry=None,
-            )
-        return self._sync
-
-    def _aclient(self) -> redis.asyncio.Redis:
-        self._forget_if_forked()
-        loop = asyncio.get_running_loop()
-        if self._async is None or self._loop is not loop:
-            # No socket_timeout (redis-py's default would be 5 s, just what a wait for a job takes):
-            # `_aask` has a deadline for every reply.
-            self._async = redis.asyncio.Redis.from_url(
-                self.settings.redis_url,
-                socket_timeout=None,
-                socket_connect_timeout=5,
-                health_check_interval=0,
-                retry=None,
-            )
-            self._loop = loop
-        return self._async
-
-    def _forget_if_forked(self) -> None:
-        if self._pid != os.getpid():
-            # The parent's sockets are the parent's: closing them here would end its sessions.
-            self._pid, self._sync, self._async, self._loop = os.getpid(), None, None, None
+        return self._clients.blocking() if self._theirs is None else self._theirs
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -1,3 +1,5 @@
+import asyncio
+import os
 import time
 from datetime import timedelta
 
@@ -7,6 +9,7 @@ import redis
 from reuse_queue.broker.connection import Connection, Step, command, shown_url
 from reuse_queue.errors import InvalidSettings, RedisUnavailable, ResultTimeout
 from reuse_queue.settings import Settings
+from support.eventually import eventually_sync
 from support.server import RedisServer, programs
 
 
@@ -87,3 +90,33 @@ def test_patience_counts_from_the_first_failure_not_from_the_start_of_the_step()
     finally:
         made.close()
         server.close()
+
+
+def client_id() -> Step[int]:
+    reply: int = yield command("CLIENT", "ID")
+    return reply
+
+
+def test_a_loop_that_ends_leaves_no_connection_open(connection: Connection, raw: redis.Redis):
+    before = {each["id"] for each in raw.client_list()}
+    asyncio.run(connection.arun(client_id()))
+    eventually_sync(lambda: {each["id"] for each in raw.client_list()} <= before)
+
+
+def test_loops_that_take_turns_keep_their_connections(connection: Connection):
+    with asyncio.Runner() as one, asyncio.Runner() as two:
+        seen = [each.run(connection.arun(client_id())) for each in (one, two, one, two)]
+    assert seen[:2] == seen[2:]
+    assert seen[0] != seen[1]
+
+
+async def test_a_forked_child_leaves_its_parents_loop_hearing(aconnection: Connection):
+    assert await aconnection.arun(ping()) is True
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if aconnection.run(ping()) else 1)
+        finally:
+            os._exit(2)
+    assert await asyncio.to_thread(os.waitpid, child, 0) == (child, 0)
+    assert await aconnection.arun(ping()) is True

@@ -6,6 +6,7 @@ import click
 
 from reuse_queue.cli import shapes, tables, words
 from reuse_queue.cli.access import Access, json_option, with_access
+from reuse_queue.cli.deaths import dying_whole
 from reuse_queue.cli.edge import Commands
 from reuse_queue.cli.replicas import replica_table
 from reuse_queue.cli.tables import Column
@@ -172,6 +173,7 @@ def _fields(
         ("ever", f"{seen.finished_total:,} finished, {seen.failed_total:,} failed"),
         ("tasks", "\n".join(record.tasks)),
         ("degraded", record.degraded.strip()),
+        ("dying", "" if record.degraded else dying_whole(seen)),
         *[(f"on {host}", why.strip()) for host, why in _broken(seen, hosts)],
     ]
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from reuse_queue.broker.doctor import ServerFacts, refusal
+from reuse_queue.cli.deaths import dying
 from reuse_queue.cli.names import meant
 from reuse_queue.cli.shapes import breakage
 from reuse_queue.cli.words import duration, plural
@@ -129,8 +130,10 @@ def _environment(seen: Snapshot, hosts: Sequence[Host]) -> Iterator[Finding]:
         last = why.strip().splitlines()[-1]
         text = f"degraded: {last} (see `env show {record.name}`)"
         yield Finding(Level.PROBLEM, what, text)
+    elif died := dying(seen):
+        yield Finding(Level.PROBLEM, what, f"{died} (see `env show {record.name}`)")
     elif not offered:
-        text = f"no live host offers it; {plural(seen.backlog, 'job')} wait"
+        text = f"no live host offers it; {plural(seen.backlog, 'job')} queued"
         yield Finding(Level.PROBLEM if seen.backlog else Level.RISK, what, text)
     else:
         held = "drained" if record.drained else "paused" if record.paused else ""

@@ -18,12 +18,13 @@ class Ticker:
 
     Decisions that do something and replicas' changes are told at once; how many jobs wait, run
     and are done at most every five seconds, and once more when the last one is done. What was
-    decided before the first call is old news.
+    decided, and who died, before the first call is old news.
     """
 
     def __init__(self) -> None:
         self._decided: datetime | None = None
         self._replicas: dict[str, Replica] = {}
+        self._dead: set[str] | None = None
         self._jobs: dict[str, tuple[int, int, int, int]] = {}
         self._told: dict[str, datetime] = {}
         self._standing: dict[str, str] = {}
@@ -32,6 +33,7 @@ class Ticker:
         """Return what is new since the last call."""
         return [
             *self._decisions(seen),
+            *self._deaths(seen),
             *self._replica_changes(seen),
             *(line for one in seen.environments for line in self._environment(one, seen)),
         ]
@@ -45,6 +47,13 @@ class Ticker:
                 yield f"[{clock(each.at)}] {each.environment}: {_decision(each)}"
         self._decided = max(newest, since)
 
+    def _deaths(self, seen: Seen) -> Iterator[str]:
+        deaths = {each.replica: each for one in seen.environments for each in reversed(one.deaths)}
+        before = deaths.keys() if self._dead is None else self._dead
+        for name in [each for each in deaths if each not in before]:
+            yield f"[{clock(deaths[name].at)}] {name} died: {deaths[name].cause}"
+        self._dead = {*deaths}
+
     def _replica_changes(self, seen: Seen) -> Iterator[str]:
         now = {each.name: each for one in seen.environments for each in one.replicas}
         for name, each in now.items():
@@ -54,7 +63,7 @@ class Ticker:
                 if text:
                     yield f"[{clock(seen.at)}] {name} {text}"
         for name, before in self._replicas.items():
-            if name not in now:
+            if name not in now and name not in (self._dead or ()):
                 jobs = plural(before.jobs_done, "job")
                 yield f"[{clock(seen.at)}] {name} is gone, after {jobs}"
         self._replicas = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from reuse_queue.cli.deaths import dying
 from reuse_queue.cli.words import duration, plural
 from reuse_queue.facts import EnvironmentState, Host, Replica, ReplicaState, Snapshot
 from reuse_queue.policy import ReusePolicy
@@ -20,6 +21,8 @@ def _held_back(seen: Snapshot, hosts: list[Host]) -> Iterator[str]:
     name, jobs = record.name, plural(seen.backlog, "job")
     if record.degraded:
         yield f"it is degraded: {record.degraded.strip().splitlines()[-1]} (see `env show {name}`)"
+    elif died := dying(seen):
+        yield f"a replica that can start: {died} (see `env show {name}`)"
     if record.drained:
         yield f"`env resume {name}`: an operator drained it, and {jobs} queued"
     elif record.paused:

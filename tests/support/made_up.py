@@ -6,6 +6,7 @@ from typing import Any
 from reuse_queue.facts import (
     Action,
     ActionKind,
+    Death,
     Decision,
     EnvironmentRecord,
     EnvironmentState,
@@ -47,6 +48,17 @@ def record(name: str = "classify", **known: Any) -> EnvironmentRecord:
 
 def snapshot(environment: EnvironmentRecord | None = None, **known: Any) -> Snapshot:
     return Snapshot(at=known.pop("at", NOW), environment=environment or record(), **known)
+
+
+def death(seconds_ago: float = 1, name: str = "r1", **known: Any) -> Death:
+    facts: dict[str, Any] = {
+        "host": "h",
+        "version": "v1",
+        "cause": "exit code 4 (could not start): OSError: no model",
+        "was_ready": False,
+        "age": timedelta(seconds=1),
+    }
+    return Death(replica=name, at=ago(seconds_ago), **(facts | known))
 
 
 def host(name: str = "h", **known: Any) -> Host:

@@ -6,7 +6,7 @@ import pytest
 from reuse_queue.broker.doctor import ServerFacts, refusal
 from reuse_queue.cli.findings import Level, findings
 from reuse_queue.facts import Host, Snapshot
-from support.made_up import NOW, host, record, snapshot
+from support.made_up import NOW, death, host, record, replica, snapshot
 
 HOST, SEEN = host(), snapshot()
 
@@ -89,9 +89,18 @@ def test_it_finds_an_environment_that_no_host_can_run():
     lonely = found(hosts=(host(offers={}),), seen=(snapshot(backlog=2),))
     assert lonely["environment classify"] == (
         Level.PROBLEM,
-        "no live host offers it; 2 jobs wait",
+        "no live host offers it; 2 jobs queued",
     )
     broken = host(offers={}, broken={"app:env": "Traceback\nImportError: torch"})
     assert "ImportError: torch" in found(hosts=(broken,))["environment classify"][1]
     degraded = snapshot(record(degraded="it died five times"))
     assert found(seen=(degraded,))["environment classify"][0] is Level.PROBLEM
+
+
+def test_it_finds_an_environment_whose_replicas_die_young():
+    dies = snapshot(deaths=(death(2),))
+    level, text = found(seen=(dies,))["environment classify"]
+    assert level is Level.PROBLEM
+    assert "1 replica died young" in text
+    recovered = snapshot(deaths=(death(2),), replicas=(replica(),))
+    assert found(seen=(recovered,))["environment classify"][0] is Level.OK

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from reuse_queue.cli.seen import Pace, Seen
 from reuse_queue.cli.ticker import Ticker
-from support.made_up import NOW, ago, decision, record, replica, snapshot
+from support.made_up import NOW, ago, death, decision, record, replica, snapshot
 
 
 def told(ticker: Ticker, **known) -> list[str]:
@@ -85,3 +85,14 @@ def test_the_rate_is_that_of_the_last_five_seconds():
     assert rates[0] == 0
     assert rates[1] == 100
     assert rates[-1] == (1220 - 1000) / 10  # from the last look that is five seconds old or more
+
+
+def test_a_death_is_told_with_its_cause_and_that_replica_is_not_gone_as_well():
+    ticker, old = Ticker(), death(90, "r0")
+    alive = snapshot(replicas=(replica("r1", "starting"),), deaths=(old,))
+    assert told(ticker, environments=(alive,)) == []
+    ended = snapshot(deaths=(death(1, "r1"), old))
+    assert told(ticker, environments=(ended,)) == [
+        "r1 died: exit code 4 (could not start): OSError: no model"
+    ]
+    assert told(ticker, environments=(ended,)) == []

@@ -4,7 +4,7 @@ import pytest
 
 from reuse_queue.cli.waits import waits
 from reuse_queue.facts import EnvironmentState
-from support.made_up import NOW, ago, host, record, replica, snapshot
+from support.made_up import NOW, ago, death, host, record, replica, snapshot
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,13 @@ def test_replicas_of_the_minimum_are_not_said_to_be_drained_one_by_one():
 def test_what_is_overdue_comes_any_moment():
     seen = snapshot(replicas=(replica("r1", idle_since=NOW - timedelta(hours=1)),))
     assert "r1 to be drained any moment: idle for 1h of 30s" in waits(seen, [host()])
+
+
+def test_it_says_why_replicas_die_before_that_makes_the_environment_degraded():
+    deaths = (death(2), death(5))
+    assert waits(snapshot(deaths=deaths), [host()])[0] == (
+        "a replica that can start: 2 replicas died young, the last one 2s ago: "
+        "exit code 4 (could not start): OSError: no model (see `env show classify`)"
+    )
+    of_the_old_code = snapshot(record(versions=("v0", "v2")), deaths=deaths)
+    assert waits(of_the_old_code, [host()]) == ["nothing: it is at rest"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 from collections.abc import Collection, Coroutine, Sequence
 from datetime import timedelta
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 _LOOK_S = 1.0
 _MARGIN = timedelta(seconds=3)
 _REPORTS_WITHIN_S = 5.0
+_RESTS_WITHIN_S = 5.0
 
 
 class Agent:
@@ -103,6 +105,8 @@ class Agent:
             ]
             await self._stop.wait()
             await self._end(supervisor, looking)
+            # All that matters is done. A cancellation that a library loses must not keep us here.
+            asyncio.get_running_loop().call_later(_RESTS_WITHIN_S, _give_up)
         for part in parts:
             part.cancel()
 
@@ -258,3 +262,9 @@ class Agent:
         finally:
             for task in tasks:
                 task.cancel()
+
+
+def _give_up() -> None:
+    left = [getattr(task.get_coro(), "__qualname__", "?") for task in asyncio.all_tasks()]
+    log.error("agent did not come to rest", left=left)
+    os._exit(0)

@@ -14,11 +14,15 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
 from reuse_queue.errors import FolderInUse, RedisNotInstalled, RedisUnavailable
+from reuse_queue.settings import Settings
+
+DATA_FOLDER = Path(".reuse-queue")
+"""Where `reuse-queue run` keeps its server's data and its logs, unless it is told otherwise."""
 
 # Linux keeps 108 bytes for a socket's path, the last of them a zero.
 _LONGEST_SOCKET = 107
@@ -188,6 +192,17 @@ def running_url(folder: Path) -> str | None:
         return None
     path = _short(folder.absolute() / "redis" / "redis.sock")
     return url if _ping(path) else None
+
+
+def settings_here() -> Settings:
+    """Return the settings of this process, whichever part of the system it is.
+
+    Where no environment variable names a Redis, and a `reuse-queue run` is under way in this
+    folder, its server is the one.
+    """
+    settings = Settings.from_env()
+    url = None if Settings.names_redis() else running_url(DATA_FOLDER)
+    return replace(settings, redis_url=url) if url else settings
 
 
 def make_folder(folder: Path) -> None:

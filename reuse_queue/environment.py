@@ -175,7 +175,8 @@ class TaskEnvironment:
     def bind(self, where: str | Settings | Connection, *, patience: Seconds = 0) -> None:
         """Say which Redis this environment's jobs are in.
 
-        Without it, that is what the environment variables of `Settings` say, read at first use.
+        Without it, that is what the environment variables of `Settings` say, read at first use;
+        where they name none, that of a `reuse-queue run` in this folder.
 
         Args:
             where: a URL, settings, or a connection that is shared with others.
@@ -266,11 +267,11 @@ class TaskEnvironment:
 
     def _bound(self) -> RedisLink:
         if self._redis is None:
-            self._redis = _redis(Settings.from_env(), timedelta(0))
+            self._redis = _redis(None, timedelta(0))
         return self._redis
 
 
-def _redis(where: str | Settings | Connection, patience: timedelta) -> RedisLink:
+def _redis(where: str | Settings | Connection | None, patience: timedelta) -> RedisLink:
     # Redis takes longer to import than everything else here; who only imports an application,
     # a web server's reloader or a test, need not pay for it.
     from reuse_queue.link import redis_link  # noqa: PLC0415

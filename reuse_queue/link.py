@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.queue import JobQueue
+from reuse_queue.embedded import settings_here
 from reuse_queue.handle import Jobs
 from reuse_queue.job import NewJob
 from reuse_queue.settings import Settings
@@ -65,8 +66,13 @@ class RedisLink:
         return await self.connection.arun(step, patience=self._patience)
 
 
-def redis_link(where: str | Settings | Connection, patience: timedelta) -> RedisLink:
-    """Return the link to the Redis at a URL (all else as the environment variables say)."""
-    if isinstance(where, str):
+def redis_link(where: str | Settings | Connection | None, patience: timedelta) -> RedisLink:
+    """Return the link to the Redis at a URL (all else as the environment variables say).
+
+    None: to the one that the commands would use here.
+    """
+    if where is None:
+        where = settings_here()
+    elif isinstance(where, str):
         where = replace(Settings.from_env(), redis_url=where)
     return RedisLink(Connection(where) if isinstance(where, Settings) else where, patience)

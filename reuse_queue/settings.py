@@ -73,12 +73,17 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, object] = {}
         for each in fields(cls):
-            for variable in (f"REUSE_QUEUE_{each.name.upper()}", *_ALIASES.get(each.name, ())):
-                text = environ.get(variable)
-                if text:
+            for variable in _variables(each.name):
+                if text := environ.get(variable):
                     values[each.name] = _read(variable, text, _READERS.get(str(each.type), str))
                     break
         return cls(**values)  # type: ignore[arg-type]  # names and types come from the fields
+
+    @classmethod
+    def names_redis(cls, environ: Mapping[str, str] | None = None) -> bool:
+        """Return whether environment variables say which Redis it is."""
+        environ = os.environ if environ is None else environ
+        return any(environ.get(variable) for variable in _variables("redis_url"))
 
     @property
     def records_last(self) -> timedelta:
@@ -107,6 +112,10 @@ _READERS: dict[str, Callable[[str], object]] = {
     "timedelta": lambda text: timedelta(seconds=float(text)),
     "int": int,
 }
+
+
+def _variables(name: str) -> tuple[str, ...]:
+    return (f"REUSE_QUEUE_{name.upper()}", *_ALIASES.get(name, ()))
 
 
 def _read(variable: str, text: str, reader: Callable[[str], object]) -> object:

@@ -24,7 +24,7 @@ from reuse_queue.broker.clients import REPLY_TIMEOUT_S, Clients
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.scripts import script
 from reuse_queue.errors import InvalidSettings, RedisRefused, RedisUnavailable, ReuseQueueError
-from reuse_queue.settings import Settings
+from reuse_queue.settings import DEFAULT_REDIS_URL, Settings
 
 T = TypeVar("T")
 Value: TypeAlias = "str | bytes | int | float"
@@ -241,9 +241,19 @@ class Connection:
         except _PASSING as error:
             if isinstance(error, redis.AuthenticationError):
                 raise RedisUnavailable(f"Redis at {self} refused the login: {error}") from error
-            raise RedisUnavailable(f"Redis at {self} cannot be reached: {error}") from error
+            raise RedisUnavailable(
+                f"Redis at {self} cannot be reached: {str(error) or 'no answer'}{self._hint()}"
+            ) from error
         except redis.ResponseError as error:
             raise RedisRefused(f"Redis at {self} refused a command: {error}") from error
+
+    def _hint(self) -> str:
+        if self.settings.redis_url != DEFAULT_REDIS_URL:
+            return ""
+        return (
+            " Nobody said which Redis to use: set REUSE_QUEUE_REDIS_URL, or start one with "
+            "`reuse-queue run` in this folder."
+        )
 
 
 def shown_url(url: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -16,7 +15,7 @@ from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.cli.names import not_there
-from reuse_queue.embedded import running_url
+from reuse_queue.embedded import settings_here
 from reuse_queue.errors import JobNotFound, UnknownEnvironment, UnknownReplica
 from reuse_queue.facts import Replica, Snapshot
 from reuse_queue.job import Job, JobStatus
@@ -26,7 +25,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-DATA_FOLDER = Path(".reuse-queue")
 _SEARCHED = 1000
 _NONE_ANNOUNCED = "no agent or application has announced any environment here"
 
@@ -122,14 +120,8 @@ LISTED: Sequence[JobStatus] = (
 
 
 def settings_for(redis_url: str | None) -> Settings:
-    """Return this process's settings with the Redis that was asked for.
-
-    The option, else the environment variables, else the server of a `reuse-queue run` in this
-    folder, else redis://localhost:6379.
-    """
-    settings = Settings.from_env()
-    url = redis_url or running_url(DATA_FOLDER)
-    return replace(settings, redis_url=url) if url else settings
+    """Return this process's settings with the Redis that was asked for."""
+    return replace(Settings.from_env(), redis_url=redis_url) if redis_url else settings_here()
 
 
 def redis_option(otherwise: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -13,11 +13,11 @@ from typing import Any
 import click
 
 from reuse_queue.broker.doctor import ServerFacts, supported
-from reuse_queue.cli.access import DATA_FOLDER, Access, redis_option, settings_for
+from reuse_queue.cli.access import Access, redis_option, settings_for
 from reuse_queue.cli.edge import Failed
 from reuse_queue.cli.session import Plan, Session
 from reuse_queue.cli.views import ViewKind, make_view
-from reuse_queue.embedded import EmbeddedRedis, make_folder
+from reuse_queue.embedded import DATA_FOLDER, EmbeddedRedis, make_folder
 
 
 class _WithCommand(click.Command):

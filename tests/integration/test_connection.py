@@ -40,6 +40,13 @@ def test_a_redis_that_is_not_there_is_named_without_its_password():
     assert "secret" not in str(caught.value)
 
 
+def test_where_nobody_named_a_redis_it_says_how_to(monkeypatch: pytest.MonkeyPatch):
+    nowhere = "redis://localhost:1/0"
+    monkeypatch.setattr("reuse_queue.broker.connection.DEFAULT_REDIS_URL", nowhere)
+    with pytest.raises(RedisUnavailable, match="set REUSE_QUEUE_REDIS_URL, or start one with"):
+        Connection(Settings(redis_url=nowhere)).run(ping())
+
+
 def test_a_url_of_another_kind_is_refused():
     with pytest.raises(InvalidSettings, match="redis://"):
         Connection(Settings(redis_url="http://localhost"))

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from reuse_queue import embedded
-from reuse_queue.embedded import EmbeddedRedis, Program, identified, running_url
+from reuse_queue import TaskEnvironment, embedded
+from reuse_queue.embedded import DATA_FOLDER, EmbeddedRedis, Program, identified, running_url
 from reuse_queue.errors import FolderInUse, RedisNotInstalled, RedisUnavailable
+from reuse_queue.settings import DEFAULT_REDIS_URL
 from support.eventually import eventually_sync
 from support.server import programs
 
@@ -159,3 +160,19 @@ def _gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
     except OSError:
         return True
+
+
+def test_an_application_in_the_folder_of_a_run_finds_its_redis(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for variable in ("REUSE_QUEUE_REDIS_URL", "REDIS_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    with EmbeddedRedis(DATA_FOLDER, program) as server:
+        assert TaskEnvironment(name="here").connection.settings.redis_url == server.url
+        monkeypatch.setenv("REDIS_URL", "redis://elsewhere")
+        named = TaskEnvironment(name="named").connection.settings
+    assert named.redis_url == "redis://elsewhere"
+    monkeypatch.delenv("REDIS_URL")
+    after = TaskEnvironment(name="after").connection.settings
+    assert after.redis_url == DEFAULT_REDIS_URL

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+_CHAINED = re.compile(
+    r"^(?:The above exception was the direct cause of the following exception|"
+    r"During handling of the above exception, another exception occurred):$",
+    re.MULTILINE,
+)
+_NAMED = re.compile(r"(?:\s+\| )?([A-Za-z_][\w.<>]*(?:: .*)?)")
+
 
 class ReuseQueueError(Exception):
     """Something went wrong in reuse_queue."""
@@ -107,15 +116,24 @@ class TaskFailed(ReuseQueueError):
 
     Attributes:
         job_id: id of the failed job.
-        traceback: what the replica recorded, as text; its last line names the error.
+        traceback: what the replica recorded, as text.
     """
 
     def __init__(self, job_id: str, traceback: str) -> None:
         self.job_id = job_id
         self.traceback = traceback
-        last = traceback.strip().rsplit("\n", 1)[-1] or "no reason was recorded"
-        super().__init__(f"job {job_id} failed: {last}\n\n{traceback.strip()}")
+        why = _named_by(traceback) or "no reason was recorded"
+        super().__init__(f"job {job_id} failed: {why}\n\n{traceback.strip()}")
 
     def __reduce__(self) -> tuple[type[TaskFailed], tuple[str, str]]:
         """Pickle by what it was made from (the default would pass the message)."""
         return type(self), (self.job_id, self.traceback)
+
+
+def _named_by(traceback: str) -> str:
+    """Return the line that names the error; its message or its notes may go on below it."""
+    lines = _CHAINED.split(traceback.strip())[-1].strip().splitlines()
+    frames = [place for place, line in enumerate(lines) if line.startswith("  File ")]
+    after = lines[frames[-1] + 1 :] if frames else lines
+    named = (match[1] for line in after if (match := _NAMED.fullmatch(line)))
+    return next(named, lines[-1] if lines else "")

@@ -80,7 +80,7 @@ def check_size(what: str, data: bytes, limit: int) -> None:
     """
     if len(data) > limit:
         raise PayloadTooLarge(
-            f"{what} take {len(data) / _MIB:.1f} MiB; the limit is {limit / _MIB:g} MiB. Keep the "
+            f"{what}: {len(data) / _MIB:.1f} MiB, and the limit is {limit / _MIB:g} MiB. Keep the "
             "data in a file, an object store or a database and pass where it is, or raise "
             "REUSE_QUEUE_MAX_PAYLOAD (bytes)."
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
@@ -13,6 +13,7 @@ from reuse_queue.errors import InvalidSettings
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 _RECORDS_OUTLAST = timedelta(seconds=60)
+_LOG_LEVELS = ("debug", "info", "warning", "error")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:{}-]+")
 
 
@@ -49,19 +50,30 @@ class Settings:
     """`console` or `json`."""
 
     def __post_init__(self) -> None:
+        for wrong in self._wrong():
+            raise InvalidSettings(wrong)
+
+    def _wrong(self) -> Iterator[str]:
         if not _PREFIX.fullmatch(self.key_prefix):
-            raise InvalidSettings(
-                f"key_prefix {self.key_prefix!r} may hold only letters, digits and _ . : {{ }} -"
-            )
+            yield f"key_prefix {self.key_prefix!r} may hold only letters, digits and _ . : {{ }} -"
+        yield from self._wrong_durations()
+        for name in ("max_deliveries", "max_payload"):
+            if getattr(self, name) < 1:
+                yield f"{name} must be at least 1"
+        if self.log_level.lower() not in _LOG_LEVELS:
+            yield f"log_level must be one of {', '.join(_LOG_LEVELS)}; got {self.log_level!r}"
+        if self.log_format not in {"console", "json"}:
+            yield f"log_format must be console or json, got {self.log_format!r}"
+
+    def _wrong_durations(self) -> Iterator[str]:
         for name in ("lease", "heartbeat", "tick", "start_timeout"):
             if getattr(self, name) <= timedelta(0):
-                raise InvalidSettings(f"{name} must be longer than 0 seconds")
+                yield f"{name} must be longer than 0 seconds"
+        for name in ("drain_grace", "kill_grace"):
+            if getattr(self, name) < timedelta(0):
+                yield f"{name} must not be negative"
         if self.heartbeat * 2 > self.lease:
-            raise InvalidSettings("lease must be at least twice as long as heartbeat")
-        if self.max_deliveries < 1:
-            raise InvalidSettings("max_deliveries must be at least 1")
-        if self.log_format not in {"console", "json"}:
-            raise InvalidSettings(f"log_format must be console or json, got {self.log_format!r}")
+            yield "lease must be at least twice as long as heartbeat"
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -75,7 +87,7 @@ class Settings:
         for each in fields(cls):
             for variable in _variables(each.name):
                 if text := environ.get(variable):
-                    values[each.name] = _read(variable, text, _READERS.get(str(each.type), str))
+                    values[each.name] = _read(variable, text, str(each.type))
                     break
         return cls(**values)  # type: ignore[arg-type]  # names and types come from the fields
 
@@ -108,9 +120,9 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "redis_url": ("REDIS_URL",),
     "key_prefix": ("RQ_KEY_PREFIX",),
 }
-_READERS: dict[str, Callable[[str], object]] = {
-    "timedelta": lambda text: timedelta(seconds=float(text)),
-    "int": int,
+_READERS: dict[str, tuple[Callable[[str], object], str]] = {
+    "timedelta": (lambda text: timedelta(seconds=float(text)), "a number of seconds"),
+    "int": (int, "a whole number"),
 }
 
 
@@ -118,8 +130,9 @@ def _variables(name: str) -> tuple[str, ...]:
     return (f"REUSE_QUEUE_{name.upper()}", *_ALIASES.get(name, ()))
 
 
-def _read(variable: str, text: str, reader: Callable[[str], object]) -> object:
+def _read(variable: str, text: str, kind: str) -> object:
+    reader, form = _READERS.get(kind, (str, "a text"))
     try:
         return reader(text)
     except (ValueError, OverflowError) as error:
-        raise InvalidSettings(f"{variable}={text!r}: {error}") from error
+        raise InvalidSettings(f"{variable}={text!r}: it must be {form}") from error

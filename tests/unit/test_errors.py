@@ -1,5 +1,6 @@
 import inspect
 import pickle
+from traceback import format_exception
 
 import pytest
 
@@ -28,6 +29,32 @@ def test_a_failure_names_the_error_first_and_shows_where_it_was():
     error = TaskFailed("7f", traceback)
     assert str(error).splitlines()[0] == "job 7f failed: ValueError: no such colour"
     assert 'File "a.py"' in str(error)
+
+
+def throw(error: Exception, cause: Exception | None) -> None:
+    raise error from cause
+
+
+def raised(error: Exception, cause: Exception | None = None) -> str:
+    try:
+        throw(error, cause)
+    except Exception as caught:  # noqa: BLE001  # any kind
+        return "".join(format_exception(caught))
+
+
+@pytest.mark.parametrize(
+    ("traceback", "named"),
+    [
+        (raised(ValueError("3 errors:\nx\n  too long")), "ValueError: 3 errors:"),
+        (raised(ExceptionGroup("two", [ValueError(1), KeyError(2)])), "ExceptionGroup: two (2 sub"),
+        (raised(KeyError("a"), ValueError("b")), "KeyError: 'a'"),
+        ("app.Weird: no frame\nRegistered here: app.f.", "app.Weird: no frame"),
+        ("Lost under it:\n  replica r on host h\nx.JobLost: 3 times", "x.JobLost: 3 times"),
+        ("words, and nothing else", "words, and nothing else"),
+    ],
+)
+def test_a_failure_names_the_error_however_its_message_goes_on(traceback: str, named: str):
+    assert str(TaskFailed("7f", traceback)).startswith(f"job 7f failed: {named}")
 
 
 def test_a_failure_that_left_no_words_says_so():

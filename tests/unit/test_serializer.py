@@ -135,7 +135,7 @@ def test_json_never_runs_what_a_payload_holds():
 
 
 def test_too_large_a_payload_says_how_large_and_what_to_do():
-    with pytest.raises(PayloadTooLarge, match=r"app\.f take 3\.0 MiB; the limit is 2 MiB.*MAX_PAY"):
+    with pytest.raises(PayloadTooLarge, match=r"app\.f: 3\.0 MiB, and the limit is 2 MiB.*MAX_PAY"):
         JSON.pack("app.f", ("a" * 3 * 1024 * 1024,), {}, limit=2 * 1024 * 1024)
     check_size("the result", b"12", 2)
 

@@ -9,7 +9,7 @@ from reuse_queue import InvalidSettings, Settings
 def test_every_field_has_its_variable():
     texts = {"timedelta": "31.5", "int": "31", "str": "console"}
     given = {f"REUSE_QUEUE_{each.name.upper()}": texts[str(each.type)] for each in fields(Settings)}
-    given["REUSE_QUEUE_LEASE"] = "100"
+    given |= {"REUSE_QUEUE_LEASE": "100", "REUSE_QUEUE_LOG_LEVEL": "debug"}
     read = Settings.from_env(given)
     assert read.heartbeat == timedelta(seconds=31.5)
     assert read.max_deliveries == 31
@@ -34,12 +34,16 @@ def test_an_empty_variable_is_none():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"REUSE_QUEUE_LEASE": "soon"}, "REUSE_QUEUE_LEASE='soon'"),
+        ({"REUSE_QUEUE_LEASE": "soon"}, "REUSE_QUEUE_LEASE='soon': it must be a number of seconds"),
         ({"REUSE_QUEUE_LEASE": "1e300"}, "REUSE_QUEUE_LEASE='1e300'"),
+        ({"REUSE_QUEUE_LEASE": "nan"}, "REUSE_QUEUE_LEASE='nan'"),
         ({"REUSE_QUEUE_LEASE": "0"}, "lease must be longer than 0 seconds"),
         ({"REUSE_QUEUE_LEASE": "1.5"}, "lease must be at least twice as long as heartbeat"),
         ({"REUSE_QUEUE_MAX_DELIVERIES": "0"}, "max_deliveries must be at least 1"),
-        ({"REUSE_QUEUE_MAX_DELIVERIES": "2.5"}, "REUSE_QUEUE_MAX_DELIVERIES='2.5'"),
+        ({"REUSE_QUEUE_MAX_DELIVERIES": "2.5"}, "MAX_DELIVERIES='2.5': it must be a whole number"),
+        ({"REUSE_QUEUE_MAX_PAYLOAD": "-1"}, "max_payload must be at least 1"),
+        ({"REUSE_QUEUE_DRAIN_GRACE": "-1"}, "drain_grace must not be negative"),
+        ({"REUSE_QUEUE_LOG_LEVEL": "loud"}, "log_level must be one of debug, info, .*got 'loud'"),
         ({"REUSE_QUEUE_LOG_FORMAT": "xml"}, "log_format must be console or json, got 'xml'"),
         ({"RQ_KEY_PREFIX": "a b"}, "key_prefix 'a b' may hold only"),
     ],

@@ -38,6 +38,8 @@ _PASSING = (
     OSError,
 )
 MAX_BLOCK_S = 5.0
+# What a server with a password says to a client that gave none (redis-py begins with HELLO).
+_NO_LOGIN = "HELLO must be called with the client already authenticated"
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 
 
@@ -240,7 +242,10 @@ class Connection:
             raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
         except _PASSING as error:
             if isinstance(error, redis.AuthenticationError):
-                raise RedisUnavailable(f"Redis at {self} refused the login: {error}") from error
+                why = "it wants a password, as in redis://:PASSWORD@host:6379"
+                if _NO_LOGIN not in str(error):
+                    why = str(error)
+                raise RedisUnavailable(f"Redis at {self} refused the login: {why}") from error
             raise RedisUnavailable(
                 f"Redis at {self} cannot be reached: {str(error) or 'no answer'}{self._hint()}"
             ) from error

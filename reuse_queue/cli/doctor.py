@@ -8,7 +8,6 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -73,16 +72,13 @@ def _imports(target: str) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM, what, f"{module_name} cannot be imported: {last}")
         return
     here = {k: v for k, v in vars(module).items() if isinstance(v, TaskEnvironment)}
-    if attribute and not isinstance(_resolved(module, attribute), TaskEnvironment):
-        text = not_there(f"TaskEnvironment in {module_name} called", attribute, [*here])
-        yield Finding(Level.PROBLEM, what, text)
-        return
-    for env in [_resolved(module, attribute)] if attribute else here.values():
+    env = getattr(module, attribute, None)
+    if isinstance(env, TaskEnvironment):
         tasks = ", ".join(env.tasks) or "none"
         yield Finding(Level.OK, what, f"environment {env.name}, tasks: {tasks}")
-
-
-def _resolved(module: Any, attribute: str) -> Any:
-    for part in attribute.split("."):
-        module = getattr(module, part, None)
-    return module
+    elif attribute:
+        text = not_there(f"TaskEnvironment in {module_name} called", attribute, [*here])
+        yield Finding(Level.PROBLEM, what, text)
+    else:
+        written = ", ".join(f"{module_name}:{name}" for name in here) or f"{module_name}:env"
+        yield Finding(Level.PROBLEM, what, f"a target is module:attribute: {written}")

@@ -1,7 +1,8 @@
-"""The edge of every command: our errors become one line and an exit code."""
+"""The edge of every command: our errors, and the system's, become one line and an exit code."""
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import Any
 
@@ -44,7 +45,7 @@ _CODES: tuple[tuple[ExitCode, tuple[type[ReuseQueueError], ...]], ...] = (
 
 
 class Commands(click.Group):
-    """A group whose commands may raise our errors."""
+    """A group whose commands may raise our errors, and OSError."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -52,6 +53,12 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except ReuseQueueError as error:
             raise failure(error) from error
+        except OSError as error:
+            # click itself ends quietly when who reads from a pipe has gone.
+            if error.errno is None or error.errno == errno.EPIPE:
+                raise
+            place = f": {error.filename}" if error.filename else ""
+            raise Failed(f"{error.strerror}{place}") from error
 
 
 def failure(error: ReuseQueueError) -> click.ClickException:

@@ -47,6 +47,17 @@ def test_where_nobody_named_a_redis_it_says_how_to(monkeypatch: pytest.MonkeyPat
         Connection(Settings(redis_url=nowhere)).run(ping())
 
 
+def test_a_redis_that_wants_a_password_is_said_to():
+    server = RedisServer(next(iter(programs().values())))
+    try:
+        with server.client() as raw:
+            raw.config_set("requirepass", "secret")
+        with pytest.raises(RedisUnavailable, match="it wants a password, as in redis://:PASSWORD@"):
+            Connection(Settings(redis_url=server.url)).run(ping())
+    finally:
+        server.close()
+
+
 def test_a_url_of_another_kind_is_refused():
     with pytest.raises(InvalidSettings, match="redis://"):
         Connection(Settings(redis_url="http://localhost"))

@@ -1,6 +1,7 @@
 import inspect
 import pickle
 from traceback import format_exception
+from typing import NoReturn
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_a_failure_names_the_error_first_and_shows_where_it_was():
     assert 'File "a.py"' in str(error)
 
 
-def throw(error: Exception, cause: Exception | None) -> None:
+def throw(error: Exception, cause: Exception | None) -> NoReturn:
     raise error from cause
 
 

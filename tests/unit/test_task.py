@@ -146,7 +146,7 @@ def test_a_bad_call_among_many_keeps_its_whole_batch_from_being_written(
 
 
 def test_nothing_is_written_of_what_is_too_large(recorder: Recorder):
-    with pytest.raises(PayloadTooLarge, match=r"the arguments of support\.sample\.classify take"):
+    with pytest.raises(PayloadTooLarge, match=r"the arguments of support\.sample\.classify: "):
         classify.enqueue("a" * 10_001)
     assert recorder.written == []
 

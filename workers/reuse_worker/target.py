@@ -36,7 +36,7 @@ def load(target: str) -> TaskEnvironment:
     raise TargetNotLoaded(
         f"{name} has no attribute {attribute!r}{_instead(module)}"
         if found is None
-        else f"{target} is no TaskEnvironment but a {type(found).__name__}{_instead(module)}"
+        else f"{target} is no TaskEnvironment but of type {type(found).__name__}{_instead(module)}"
     )
 
 

@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from click.testing import CliRunner, Result
 
+from reuse_queue.__main__ import main
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.queue import JobQueue
@@ -255,13 +257,19 @@ def test_doctor_finds_what_is_wrong_and_ends_with_1(invoke: Invoke, raw: redis.R
     assert json.loads(invoke("doctor", "--json").stdout)["problems"] >= 2
 
 
+def test_doctor_accepts_only_targets_that_an_agent_accepts(invoke: Invoke):
+    told_of = invoke("doctor", "support.sample", "support.sample:env").stdout
+    assert "a target is module:attribute: support.sample:" in told_of
+    assert "environment sample, tasks:" in told_of
+
+
 def test_doctor_of_a_healthy_fleet_ends_with_0(invoke: Invoke, replica: str, raw: redis.Redis):
     raw.delete("reuse:{mail}:environment")
     raw.srem("reuse:environments", "mail")
     assert "No problem found." in told(invoke("doctor"))
 
 
-# -- wrong names and no Redis -------------------------------------------------------------------
+# -- wrong names, no Redis, no folder -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -289,6 +297,26 @@ def test_a_name_that_is_not_there_ends_with_4_and_a_suggestion(
 def test_a_wrong_subcommand_or_option_is_suggested(invoke: Invoke):
     assert "Did you mean 'list'?" in told(invoke("env", "lst"), 2)
     assert "Did you mean" in told(invoke("explane"), 2)
+
+
+def test_a_folder_that_cannot_be_made_ends_with_1_and_its_name(tmp_path: Path):
+    (tmp_path / "file").touch()
+    folder = str(tmp_path / "file" / "data")
+    result = CliRunner().invoke(commands, ["run", "app:env", "--data", folder])
+    assert (result.exit_code, result.stderr) == (1, f"Error: Not a directory: {folder}\n")
+
+
+def test_ctrl_c_while_it_loads_shows_no_traceback(monkeypatch: pytest.MonkeyPatch):
+    class Interrupts:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "reuse_queue.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "reuse_queue.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupts(), *sys.meta_path])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
 
 
 def test_no_redis_ends_with_3_and_one_line():

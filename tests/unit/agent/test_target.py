@@ -57,7 +57,10 @@ def test_what_is_no_target_is_said_with_an_example(name: str):
     ("name", "says"),
     [
         ("unit_app:nev", "unit_app has no attribute 'nev'; its environments: "),
-        ("unit_app:other", "unit_app:other is no TaskEnvironment but a int; its environments: "),
+        (
+            "unit_app:other",
+            "unit_app:other is no TaskEnvironment but of type int; its environments: ",
+        ),
     ],
 )
 def test_a_wrong_attribute_is_said_with_the_right_ones(name: str, says: str):

@@ -91,11 +91,18 @@ class Books:
         for leases in self._leases.values():
             self._run(leases.release(self._worker, known=list(self._held)))
 
-    def renew(self) -> None:
-        """Extend the lease on each queue and on all that is held; join anew where it was lost."""
-        for queue, leases in self._leases.items():
-            if self._run(leases.renew([self._worker])) == [False]:
+    def beat(self) -> list[str]:
+        """Extend the lease on each queue and on all that is held; join anew where it was lost.
+
+        Returns the executions that are to be canceled.
+        """
+        orders: list[str] = []
+        for queue in self._leases:
+            answer = self._run(self._fleet.beat(queue, self._worker))
+            orders += answer.cancel
+            if answer.state is None:
                 self._enlist(queue)
+        return orders
 
     def reclaim(self) -> list[str]:
         """Give back the jobs of workers whose leases have run out; return those workers' names."""

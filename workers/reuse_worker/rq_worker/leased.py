@@ -60,11 +60,16 @@ class LeasedWorker(BaseWorker):  # type: ignore[misc]  # rq's classes are not ty
     def _run(self, job: Any, queue: Any, execution: Any) -> None:
         try:
             self._interrupt.open()
+            # It may have been told to stop before it could be interrupted.
+            if self._stopped_job_id == job.id:
+                raise JobStopped  # noqa: TRY301  # as the interrupt does
             self.perform_job(job, queue, execution)
         except JobStopped:
             self._handle_stopped_job(job, queue, execution)
         finally:
             self._interrupt.close()
+            # A stop that came too late must not stop the job's next run.
+            self._stopped_job_id = None
 
     def prepare_job_execution(
         self,

@@ -192,7 +192,10 @@ class ReuseWorker(LeasedWorker):
         books, at = self._books, time.monotonic()
         if books is None:
             return
-        books.renew()
+        for execution in books.beat():
+            # As a rule the command has been heard before; one may be lost.
+            if execution in self.executions:
+                self.request_stop_execution(execution)
         if at - self._reclaimed > books.settings.lease.total_seconds() / 3:
             self._reclaim()
         if at - self._monitored >= self.job_monitoring_interval:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 # What reuse_worker's exit codes say; the agent doesn't import what runs applications.
-_CODES = {3: "fenced itself: its lease was lost, or Redis out of reach", 4: "could not start"}
+_CODES = {93: "fenced itself: its lease was lost, or Redis out of reach", 94: "could not start"}
 
 
 def ended_by(status: int, *, out_of_memory: bool | None = False) -> str:

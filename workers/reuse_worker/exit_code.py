@@ -1,4 +1,4 @@
-"""Exit codes of a replica's process."""
+"""Exit codes of a replica's process; its own are numbers that applications hardly use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ExitCode(IntEnum):
     """It drained, or was not wanted any more: nothing is amiss."""
     UNEXPECTED = 1
     """An error in the replica itself, or no Redis to register with."""
-    FENCED = 3
+    FENCED = 93
     """It lost its lease, or Redis for 2/3 of it, and let go of all it held."""
-    START_FAILED = 4
+    START_FAILED = 94
     """An on_start hook raised; its traceback was reported."""

@@ -40,7 +40,7 @@ def serve(
         report: gets the traceback when an on_start hook fails.
 
     Returns:
-        0 ended as asked, 1 unexpected error, 3 fenced itself, 4 on_start failed (ExitCode).
+        0 ended as asked, 1 unexpected error, 93 fenced itself, 94 on_start failed (ExitCode).
     """
     structlog.contextvars.bind_contextvars(environment=env.name, replica=replica)
     loop = asyncio.new_event_loop()

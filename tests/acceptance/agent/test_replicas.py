@@ -108,7 +108,7 @@ async def test_a_failing_on_start_hook_is_a_death_with_its_traceback(lab: Lab):
     ended = await death(lab)
     assert ended.replica == name
     assert not ended.was_ready
-    assert ended.cause == "exit code 4 (could not start): RuntimeError: no such model"
+    assert ended.cause == "exit code 94 (could not start): RuntimeError: no such model"
     assert "in load" in ended.detail
     await lab.gone(name)
 
@@ -161,7 +161,7 @@ async def test_a_spawned_replica_of_other_code_than_was_ordered_says_so(lab: Lab
     lab.write("VERSION = 2\n" + TASKS, more=", start_method='spawn'")
     await lab.order()
     ended = await death(lab)
-    assert ended.cause.startswith("exit code 4 (could not start): the code here has changed")
+    assert ended.cause.startswith("exit code 94 (could not start): the code here has changed")
 
 
 async def test_a_drained_replica_ends_without_a_death(lab: Lab):

@@ -13,8 +13,9 @@ from reuse_agent.memory import OutOfMemory
     [
         (0, False, "exit code 0"),
         (7, False, "exit code 7"),
-        (3, False, "exit code 3 (fenced itself: its lease was lost, or Redis out of reach)"),
-        (4, False, "exit code 4 (could not start)"),
+        (3, False, "exit code 3"),
+        (93, False, "exit code 93 (fenced itself: its lease was lost, or Redis out of reach)"),
+        (94, False, "exit code 94 (could not start)"),
         (-9, False, "killed by SIGKILL"),
         (-9, None, "killed by SIGKILL (out of memory?)"),
         (-9, True, "out of memory: killed by the kernel"),

@@ -12,6 +12,7 @@ import redis
 from rq.executions import Execution
 from rq.job import Job
 from rq.queue import Queue
+from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now
 from rq.worker import WorkerStatus
 
@@ -139,6 +140,11 @@ class ReuseWorker(LeasedWorker):
         fresh = self._books is not None and timeout is None and pipeline is None
         if not fresh or now() - self.last_heartbeat > _BEAT:
             super().heartbeat(timeout, pipeline)
+
+    def check_for_suspension(self, burst: bool) -> None:  # noqa: FBT001  # rq's
+        """Wait while workers are suspended; between jobs that is one question, with no beat."""
+        if self._books is None or self.connection.exists(WORKERS_SUSPENDED):
+            super().check_for_suspension(burst)
 
     def _note_idle(self) -> None:
         if self.get_state() != WorkerStatus.IDLE:

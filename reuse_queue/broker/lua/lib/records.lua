@@ -12,8 +12,10 @@ end
 
 -- close: the status after a run; a job that was claimed ahead started later than its claim said.
 local function close(id, status, took)
+  -- To the microsecond: short jobs must keep their order.
+  local began = clock[1] * 1000000 + clock[2] - math.floor(took * 1000000)
   redis.call('HSET', rq .. 'job:' .. id, 'status', status, 'ended_at', now_stamp, 'last_heartbeat',
-    now_stamp, 'started_at', stamp(now_ms - math.floor(took * 1000)))
+    now_stamp, 'started_at', stamp(math.floor(began / 1000), began % 1000))
   tally[status] = tally[status] + 1
 end
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -23,13 +24,17 @@ class _Meter:
     count = 0
     first = 0.0
     memory: mmap.mmap
+    opening = threading.Lock()
 
     def open(self) -> None:
-        self.pid, self.count = os.getpid(), 0
-        path = Path(os.environ["BENCH_METER"]) / str(self.pid)
-        with path.open("wb+") as file:
-            file.truncate(_SIZE)
-            self.memory = mmap.mmap(file.fileno(), _SIZE)
+        with self.opening:
+            if self.pid == os.getpid():
+                return  # another thread was here first
+            path = Path(os.environ["BENCH_METER"]) / str(os.getpid())
+            with path.open("wb+") as file:
+                file.truncate(_SIZE)
+                self.memory = mmap.mmap(file.fileno(), _SIZE)
+            self.count, self.first, self.pid = 0, time.monotonic(), os.getpid()
 
 
 _meter = _Meter()
@@ -40,7 +45,6 @@ def hit() -> None:
     now = time.monotonic()
     if _meter.pid != os.getpid():
         _meter.open()
-        _meter.first = now
     place = _HEAD.size + (_meter.count % _RING) * _START.size
     _START.pack_into(_meter.memory, place, now)
     _meter.count += 1

@@ -36,7 +36,7 @@ TABLES: dict[str, list[tuple[str, str, str, bool]]] = {
         ("further_worker_mib", "one more worker process, MiB", ".1f", False),
     ],
 }
-_PLOTTED = ("drain1_per_s", "enqueue_bulk_per_s", "latency_p50_ms", "sleep10_of_ideal")
+_PLOTTED = ("drain1_per_s", "drain2_per_s", "enqueue_bulk_per_s", "sleep10_of_ideal")
 
 
 def write(results: dict[str, Any], docs: Path) -> None:
@@ -45,7 +45,7 @@ def write(results: dict[str, Any], docs: Path) -> None:
     page = (docs / "performance.md").read_text() if (docs / "performance.md").exists() else ""
     head, _, rest = page.partition("<!-- figures -->")
     tail = rest.partition("<!-- end of figures -->")[2]
-    body = "\n".join(_table(name, figures, results) for name in TABLES)
+    body = "\n".join(_table(name, figures, results) for name in _measured(figures))
     versions = ", ".join(f"{peer} {version}" for peer, version in results["versions"].items())
     machine = results["machine"]
     loads = [run["load"] for run in results["runs"]]
@@ -57,6 +57,11 @@ def write(results: dict[str, Any], docs: Path) -> None:
         f"<!-- end of figures -->{tail}"
     )
     _plot(figures, results["ours"], docs / "performance.svg")
+
+
+def _measured(figures: dict[str, dict[str, list[float]]]) -> list[str]:
+    known = {figure for found in figures.values() for figure in found}
+    return [name for name, columns in TABLES.items() if known & {each[0] for each in columns}]
 
 
 def _gather(runs: Iterable[dict[str, Any]]) -> dict[str, dict[str, list[float]]]:

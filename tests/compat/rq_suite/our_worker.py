@@ -4,6 +4,7 @@ Loaded with `-p compat.rq_suite.our_worker`, before rq's tests import anything.
 """
 
 import json
+import multiprocessing
 import os
 from pathlib import Path
 
@@ -45,6 +46,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_sessionfinish() -> None:
     facts = {"reached": sorted(_reached), "unknown": sorted(_unknown)}
     Path(os.environ["RQ_SUITE_FACTS"]).write_text(json.dumps(facts))
+    # Some of rq's tests signal workers that have only just been forked, and a signal that arrives
+    # while Python looks after a fork is lost: Python would wait here for those to end.
+    for each in multiprocessing.active_children():
+        each.terminate()
 
 
 def _name(item: pytest.Item) -> str:

@@ -25,6 +25,7 @@ from reuse_worker.rq_worker.heart import Heart
 from reuse_worker.rq_worker.leased import ColdShutdown, LeasedWorker
 
 _BEAT = timedelta(seconds=30)
+_LISTEN_S = 0.25
 
 
 class ReuseWorker(LeasedWorker):
@@ -90,6 +91,14 @@ class ReuseWorker(LeasedWorker):
                 self.log.warning("Worker %s: could not leave: %s", self.name, error)
             self._books = None
         super().teardown()
+
+    def subscribe(self) -> None:
+        """Listen for commands; one that a wait for the next misses is heard soon all the same."""
+        self.pubsub = self.connection.pubsub()
+        self.pubsub.subscribe(**{self.pubsub_channel_name: self.handle_payload})
+        self.pubsub_thread = self.pubsub.run_in_thread(
+            sleep_time=_LISTEN_S, daemon=True, exception_handler=self._pubsub_exception_handler
+        )
 
     def _install_signal_handlers(self) -> None:
         super()._install_signal_handlers()

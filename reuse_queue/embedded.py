@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -185,8 +186,15 @@ class EmbeddedRedis:
 
 
 def running_url(folder: Path) -> str | None:
-    """Return where the server of a folder can be reached, None where none runs."""
+    """Return where the server of a folder can be reached, None where none runs.
+
+    A folder that somebody else owns or may write to counts for nothing: whoever can choose the
+    Redis of a program chooses what it reads from there.
+    """
     try:
+        found = folder.stat()
+        if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return None
         url = (folder / "url").read_text(encoding="utf-8")
     except OSError:
         return None

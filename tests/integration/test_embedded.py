@@ -32,6 +32,22 @@ def client(server: EmbeddedRedis) -> redis.Redis:
     return redis.Redis.from_url(server.url)
 
 
+@pytest.mark.parametrize("others", ["may write to it", "own it"])
+def test_a_folder_that_others_could_have_planted_is_not_followed(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: str
+):
+    folder = tmp_path / "data"
+    with EmbeddedRedis(folder, program) as server:
+        assert running_url(folder) == server.url
+        if others == "own it":
+            me = os.geteuid()
+            monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+        else:
+            folder.chmod(0o777)
+
+        assert running_url(folder) is None
+
+
 def test_it_answers_keeps_jobs_safe_and_is_closed_to_others(program: Program, tmp_path: Path):
     with EmbeddedRedis(tmp_path / "data", program) as server, client(server) as raw:
         assert raw.ping()

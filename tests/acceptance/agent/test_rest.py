@@ -34,13 +34,18 @@ async def test_an_agent_that_was_told_to_stop_ends_whatever_does_not_give_way(
         *(sys.executable, "-c", PROGRAM), stdout=asyncio.subprocess.PIPE
     )
     assert agent.stdout is not None
-    said = ""
-    while "agent started" not in said:
-        said += (await agent.stdout.readline()).decode()
+    try:
+        said = ""
+        while "agent started" not in said:
+            said += (await agent.stdout.readline()).decode()
 
-    agent.send_signal(signal.SIGTERM)
+        agent.send_signal(signal.SIGTERM)
 
-    rest = (await agent.stdout.read()).decode()
-    assert await agent.wait() == 0
+        rest = (await agent.stdout.read()).decode()
+        assert await agent.wait() == 0
+    finally:
+        if agent.returncode is None:
+            agent.kill()
+            await agent.wait()
     assert "agent did not come to rest" in rest
     assert "deaf" in rest

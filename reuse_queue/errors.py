@@ -71,6 +71,10 @@ class NotDeserializable(ReuseQueueError, ValueError):
     """A payload cannot be read by the environment's serializer."""
 
 
+class InvalidSignature(ReuseQueueError, ValueError):
+    """A payload is not signed, or not with a key that is known here."""
+
+
 class PayloadTooLarge(ReuseQueueError, ValueError):
     """A payload is over the size limit."""
 

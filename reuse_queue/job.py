@@ -60,6 +60,8 @@ class NewJob:
     redeliver: bool = True
     """False: at most once; a job lost with its replica fails instead of running again."""
     meta: bytes | None = None
+    signature: bytes | None = None
+    """Of the payload, where the application has keys."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +80,8 @@ class ClaimedJob:
     enqueued_at: datetime | None = None
     redeliver: bool = True
     """False: once it has begun, it must not run again for want of an end."""
+    signature: bytes | None = None
+    """Of the payload; asked for only where there are keys to check it with."""
 
 
 class Verdict(Enum):

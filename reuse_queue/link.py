@@ -14,6 +14,7 @@ from reuse_queue.embedded import settings_here
 from reuse_queue.handle import Jobs
 from reuse_queue.job import NewJob
 from reuse_queue.settings import Settings
+from reuse_queue.signing import signer
 
 T = TypeVar("T")
 
@@ -48,14 +49,19 @@ class RedisLink:
         self.jobs = JobQueue(connection.keys)
         self._fleet = Fleet(connection.keys, connection.settings)
         self._patience = patience
+        self._signer = signer(connection.settings.signing_keys)
         self._announced: set[str] = set()
 
     def write(self, environment: Any, jobs: Sequence[NewJob]) -> Step[None]:
         """Write jobs; an environment's first ones in this process make it known as well."""
-        if environment.name not in self._announced:
+        name = environment.name
+        if name not in self._announced:
             yield from self._fleet.announce(environment.record())
-            self._announced.add(environment.name)
-        yield from self.jobs.enqueue(environment.name, jobs)
+            self._announced.add(name)
+        if self._signer is not None:
+            sign = self._signer.sign
+            jobs = [replace(job, signature=sign(job.id, name, job.data)) for job in jobs]
+        yield from self.jobs.enqueue(name, jobs)
 
     def run(self, step: Step[T]) -> T:
         """Run a step with the blocking client."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 from reuse_queue.errors import InvalidSettings
+from reuse_queue.signing import signer
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
 _RECORDS_OUTLAST = timedelta(seconds=60)
@@ -45,6 +46,8 @@ class Settings:
     """How often a job may be lost with its replica before it is dead."""
     max_payload: int = 10 * 1024 * 1024
     """Bytes that the arguments, or the result, of one job may take."""
+    signing_keys: str = field(default="", repr=False)
+    """`id:secret` or two of these: payloads are signed with the first, unsigned ones not run."""
     log_level: str = "info"
     log_format: str = "console"
     """`console` or `json`."""
@@ -52,6 +55,7 @@ class Settings:
     def __post_init__(self) -> None:
         for wrong in self._wrong():
             raise InvalidSettings(wrong)
+        signer(self.signing_keys)
 
     def _wrong(self) -> Iterator[str]:
         if not _PREFIX.fullmatch(self.key_prefix):

@@ -111,6 +111,8 @@ def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int]:
         fields["reuse_once"] = 1
     if job.meta:
         fields["meta"] = job.meta
+    if job.signature:
+        fields["reuse_signature"] = job.signature
     return fields
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -87,6 +88,16 @@ class Leases:
             *tokens[:count],
         )
         return _claim(reply)
+
+    def signed(self, claim: Claim) -> Step[Claim]:
+        """Return a claim whose jobs have the signatures that stand in their hashes."""
+        if not claim.jobs:
+            return claim
+        signatures = yield [
+            command("HGET", self._keys.job(job.id), "reuse_signature") for job in claim.jobs
+        ]
+        jobs = zip(claim.jobs, signatures, strict=True)
+        return replace(claim, jobs=tuple(replace(job, signature=found) for job, found in jobs))
 
     def finish(self, replica: str, outcomes: Sequence[Outcome]) -> Step[list[Recorded]]:
         """Record outcomes (at most 1,000) in rq's format, where the lease is still held.

@@ -74,7 +74,7 @@ def test_every_setting_is_described_with_its_default() -> None:
         elif isinstance(default, timedelta):
             shown = f"`{default.total_seconds():g}`"
         else:
-            shown = f"`{default}`"
+            shown = f"`{default}`" if default else "none"
         expected[", ".join(f"`{name}`" for name in names)] = shown
     assert described == expected
 

@@ -9,11 +9,13 @@ from reuse_queue import InvalidSettings, Settings
 def test_every_field_has_its_variable():
     texts = {"timedelta": "31.5", "int": "31", "str": "console"}
     given = {f"REUSE_QUEUE_{each.name.upper()}": texts[str(each.type)] for each in fields(Settings)}
+    keys = f"a:{'s' * 32}"
     given |= {"REUSE_QUEUE_LEASE": "100", "REUSE_QUEUE_LOG_LEVEL": "debug"}
+    given |= {"REUSE_QUEUE_SIGNING_KEYS": keys}
     read = Settings.from_env(given)
     assert read.heartbeat == timedelta(seconds=31.5)
     assert read.max_deliveries == 31
-    assert read.host == "console"
+    assert (read.host, read.signing_keys) == ("console", keys)
     assert read.lease == timedelta(seconds=100)
 
 

@@ -16,6 +16,7 @@ from reuse_queue.errors import JobLost, UnknownTask
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
+from reuse_queue.signing import signer
 from reuse_queue.task import Task
 from reuse_worker.failures import describe
 
@@ -49,14 +50,18 @@ class Executor:
     def __init__(self, env: TaskEnvironment, replica: str, settings: Settings) -> None:
         self.env = env
         self.settings = settings
+        self._signer = signer(settings.signing_keys)
         self._replica = replica
 
     def load(self, job: ClaimedJob) -> Call | Outcome:
         """Return the call that a payload describes, or the failure that it is.
 
-        Only what is registered on the environment is ever called; nothing is imported.
+        Only what is registered on the environment is ever called; nothing is imported. Where
+        there are signing keys, what none of them has signed is not even read.
         """
         try:
+            if self._signer is not None:
+                self._signer.check(job.id, self.env.name, job.data, job.signature)
             name, args, kwargs = self.env.serializer.unpack(job.data)
             task = self.env.lookup(name)
             args, kwargs = task.signature.arguments(args, kwargs)

@@ -61,8 +61,12 @@ class Steps:
         return await self.connection.arun(self._leases.wait(self.replica, at_most))
 
     async def claim(self, count: int) -> Claim:
-        """Claim up to `count` jobs."""
-        return await self.connection.arun(self._leases.claim(self.replica, count, _tokens(count)))
+        """Claim up to `count` jobs; with their signatures, where there are keys to check them."""
+        claim = await self.connection.arun(self._leases.claim(self.replica, count, _tokens(count)))
+        if self.settings.signing_keys:
+            # If this is not answered, what was claimed is not known here, and so given back.
+            claim = await self.connection.arun(self._leases.signed(claim))
+        return claim
 
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Record outcomes."""

@@ -16,8 +16,9 @@ from rq.suspension import WORKERS_SUSPENDED
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-from reuse_queue.errors import RedisUnavailable
+from reuse_queue.errors import InvalidSettings, RedisUnavailable
 from reuse_queue.job import ClaimedJob
+from reuse_queue.settings import Settings
 from reuse_worker.backoff import waits
 from reuse_worker.rq_worker import outcomes
 from reuse_worker.rq_worker.books import Books
@@ -42,6 +43,11 @@ class ReuseWorker(LeasedWorker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if Settings.from_env().signing_keys:
+            raise InvalidSettings(
+                "REUSE_QUEUE_SIGNING_KEYS is set, and this worker runs whatever rq's clients "
+                "enqueue, who cannot sign: unset it here, or let `reuse-queue agent` run this queue"
+            )
         self._heart: Heart | None = None
         self._monitored = self._reclaimed = 0.0
 

@@ -22,6 +22,11 @@ class Overdue(IntEnum):
 
     TIMEOUT = 0
     CANCELED = 1
+    DEADLINE = 2
+
+
+# What is read may be half written.
+_MEANINGS = {each.value: each for each in Overdue}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +59,17 @@ class Board:
         os.ftruncate(fd, slots * _SLOT.size)
         return cls(fd)
 
-    def put(self, execution: str, deadline: float | None) -> int:
+    def put(
+        self, execution: str, deadline: float | None, meaning: Overdue = Overdue.TIMEOUT
+    ) -> int:
         """Show an execution as running; return its slot's number for `drop` and `move`."""
         number = self._free.pop()
-        self._write(number, execution, _UNLIMITED if deadline is None else deadline, 0)
+        self._write(number, execution, _UNLIMITED if deadline is None else deadline, meaning)
         return number
 
     def move(self, number: int, execution: str, deadline: float, meaning: Overdue) -> None:
         """Give a slot another deadline."""
-        self._write(number, execution, deadline, int(meaning))
+        self._write(number, execution, deadline, meaning)
 
     def drop(self, number: int) -> None:
         """Show the slot as free."""
@@ -79,7 +86,7 @@ class Board:
                     Slot(
                         execution.rstrip(b"\0").decode("ascii", "replace"),
                         deadline,
-                        Overdue(meaning) if meaning in (0, 1) else Overdue.TIMEOUT,
+                        _MEANINGS.get(meaning, Overdue.TIMEOUT),
                     )
                 )
         return found

@@ -107,6 +107,14 @@ class JobTimeout(ReuseQueueError, TimeoutError):
     """The job ran longer than its timeout."""
 
 
+class QueueTimeout(ReuseQueueError, TimeoutError):
+    """The job was not started within its queue_timeout."""
+
+
+class DeadlinePassed(ReuseQueueError, TimeoutError):
+    """The job had not ended by its deadline."""
+
+
 class LeadLost(ReuseQueueError):
     """Another scaler leads."""
 

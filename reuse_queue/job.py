@@ -48,6 +48,10 @@ class NewJob:
     description: str
     timeout: timedelta | None = None
     """Longest run of one attempt; None for no limit."""
+    queue_timeout: timedelta | None = None
+    """Longest wait for its first start, from when it is due."""
+    deadline: timedelta | None = None
+    """Longest time from its enqueue to its end, all attempts and waits included."""
     result_ttl: timedelta | None = timedelta(seconds=500)
     """How long a result is kept; None for ever, 0 for not at all."""
     failure_ttl: timedelta | None = timedelta(days=365)
@@ -82,6 +86,8 @@ class ClaimedJob:
     """False: once it has begun, it must not run again for want of an end."""
     signature: bytes | None = None
     """Of the payload; asked for only where there are keys to check it with."""
+    ends_in: timedelta | None = None
+    """How long after its claim its deadline passes; None where it has none."""
 
 
 class Verdict(Enum):
@@ -146,6 +152,12 @@ class Job:
     ended_at: datetime | None = None
     due_at: datetime | None = None
     timeout: timedelta | None = None
+    queue_timeout: timedelta | None = None
+    deadline: timedelta | None = None
+    start_by: datetime | None = None
+    """When it fails if no replica has taken it; None once one has, and for one that has ended."""
+    end_by: datetime | None = None
+    """When it fails unless it has ended by then; None once it has."""
     retries_left: int = 0
     deliveries_lost: int = 0
     replica: str = ""

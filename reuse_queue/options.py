@@ -85,6 +85,10 @@ class OptionArgs(TypedDict, total=False):
     """The wait before a retry, always the same or growing; None for none."""
     timeout: Seconds | None
     """Longest run of one attempt; None for no limit."""
+    queue_timeout: Seconds | None
+    """Longest wait for its first start, from when it is due; None for no limit."""
+    deadline: Seconds | None
+    """Longest time from its enqueue to its end, all attempts and waits included; None: no limit."""
     result_ttl: Seconds | None
     """How long a result is kept; None for ever, 0 for not at all."""
     failure_ttl: Seconds | None
@@ -104,6 +108,8 @@ class TaskOptions:
     retries: int = 0
     backoff: Backoff | None = Backoff()
     timeout: timedelta | None = None
+    queue_timeout: timedelta | None = None
+    deadline: timedelta | None = None
     result_ttl: timedelta | None = timedelta(seconds=500)
     failure_ttl: timedelta | None = timedelta(days=365)
     priority: Priority = Priority.NORMAL
@@ -117,7 +123,13 @@ class TaskOptions:
             ValueError: a value breaks its rule, or the option is not for a task to set.
             TypeError: there is no such option.
         """
-        return replace(self, **{name: _checked(name, value) for name, value in given.items()})
+        changed = replace(self, **{name: _checked(name, value) for name, value in given.items()})
+        if changed.delay and changed.deadline and changed.deadline <= changed.delay:
+            raise ValueError(
+                f"deadline ({changed.deadline}) must be longer than delay ({changed.delay}): both "
+                "count from the enqueue, so the job could never run"
+            )
+        return changed
 
     @property
     def retry_delays(self) -> tuple[timedelta, ...]:
@@ -195,6 +207,8 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "retries": _retries,
     "backoff": _backoff,
     "timeout": _positive,
+    "queue_timeout": _positive,
+    "deadline": _positive,
     "result_ttl": _optional,
     "failure_ttl": _optional,
     "priority": _priority,

@@ -184,6 +184,8 @@ class Task(Generic[P, R]):
             data=self.signature.pack(args, kwargs, self.environment.max_payload),
             description=self.name,
             timeout=options.timeout,
+            queue_timeout=options.queue_timeout,
+            deadline=options.deadline,
             result_ttl=options.result_ttl,
             failure_ttl=options.failure_ttl,
             retries=options.retries,

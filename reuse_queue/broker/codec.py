@@ -34,6 +34,9 @@ JOB_FIELDS = (
     "worker_name",
     "dependency_ids",
     "reuse_deaths",
+    "reuse_queue_timeout",
+    "reuse_deadline",
+    "reuse_by",
 )
 """What `job` reads of a job's hash, in this order."""
 
@@ -90,9 +93,9 @@ def texts(data: bytes | None) -> tuple[str, ...]:
 # -- a job's hash ---------------------------------------------------------------------------
 
 
-def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int]:
+def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int | float]:
     """Return the fields of a new job that depend on it; lua/enqueue.lua adds the others."""
-    fields: dict[str, str | bytes | int] = {
+    fields: dict[str, str | bytes | int | float] = {
         "origin": env,
         "data": job.data,
         "description": job.description,
@@ -109,6 +112,10 @@ def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int]:
             fields["enqueue_at_front_on_retry"] = 1
     if not job.redeliver:
         fields["reuse_once"] = 1
+    if job.queue_timeout is not None:
+        fields["reuse_queue_timeout"] = _short(job.queue_timeout.total_seconds())
+    if job.deadline is not None:
+        fields["reuse_deadline"] = _short(job.deadline.total_seconds())
     if job.meta:
         fields["meta"] = job.meta
     if job.signature:
@@ -133,10 +140,12 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
     fields = dict(zip(JOB_FIELDS, values, strict=True))
     if fields["data"] is None or fields["origin"] is None:
         return None
+    now = status(fields["status"]) or JobStatus.CREATED
+    start_by, end_by = (None, None) if now.ended else _limits(fields["reuse_by"])
     return Job(
         id=job_id,
         environment=_text(fields["origin"]),
-        status=status(fields["status"]) or JobStatus.CREATED,
+        status=now,
         task=task_name(fields["data"]),
         description=_text(fields["description"]),
         created_at=moment(fields["created_at"]),
@@ -149,6 +158,10 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
         replica=_text(fields["worker_name"]),
         dependencies=texts(fields["dependency_ids"]),
         deaths=texts(fields["reuse_deaths"]),
+        queue_timeout=_span(fields["reuse_queue_timeout"]),
+        deadline=_span(fields["reuse_deadline"]),
+        start_by=start_by,
+        end_by=end_by,
     )
 
 
@@ -196,6 +209,22 @@ def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:
 
 def _text(data: bytes | None) -> str:
     return (data or b"").decode(errors="replace")
+
+
+def _span(text: bytes | None) -> timedelta | None:
+    try:
+        return timedelta(seconds=float(text)) if text else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _limits(by: bytes | None) -> tuple[datetime | None, datetime | None]:
+    """Return the two times of `reuse_by`: `<ms>,<ms>`, each perhaps empty."""
+    start_by, _, end_by = (by or b"").partition(b",")
+    try:
+        return moment_ms(start_by), moment_ms(end_by)
+    except (ValueError, OverflowError):
+        return None, None
 
 
 def _short(number: float) -> int | float:

@@ -110,6 +110,10 @@ class Keys:
         """Return the list of ids that are claimed before those in the queue."""
         return self._own(env, "urgent")
 
+    def limits(self, env: str) -> str:
+        """Return the zset of jobs with a queue_timeout or deadline; score: when it is over, ms."""
+        return self._own(env, "limits")
+
     def replicas(self, env: str) -> str:
         """Return the zset of an environment's replicas; score: end of lease, ms of Redis time."""
         return self._own(env, "replicas")

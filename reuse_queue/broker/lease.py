@@ -20,7 +20,7 @@ from reuse_queue.settings import Settings
 GRACE = timedelta(seconds=60)
 # rq's defaults for jobs that say nothing themselves.
 _TIMEOUT, _RESULT_TTL = timedelta(seconds=180), timedelta(seconds=500)
-_CLAIMED_FIELDS = 9
+_CLAIMED_FIELDS = 10
 _RECORDED = {
     "f": Recorded.FINISHED,
     "e": Recorded.FAILED,
@@ -81,6 +81,7 @@ class Leases:
                 keys.worker(replica),
                 keys.worker_executions(replica),
                 keys.held(env),
+                keys.limits(env),
             ),
             self._names[0],
             replica,
@@ -204,9 +205,9 @@ def _claim(reply: list[Any]) -> Claim:
 
 def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
     for at in range(0, len(words), _CLAIMED_FIELDS):
-        job_id, execution, data, timeout, result_ttl, losses, retries, enqueued, once = words[
-            at : at + _CLAIMED_FIELDS
-        ]
+        job_id, execution, data, timeout, result_ttl, losses, retries, enqueued, once, left_ms = (
+            words[at : at + _CLAIMED_FIELDS]
+        )
         yield ClaimedJob(
             id=job_id.decode(),
             execution=execution.decode(),
@@ -217,6 +218,7 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             retries_left=codec.number(retries),
             enqueued_at=codec.moment(enqueued),
             redeliver=once != b"1",
+            ends_in=None if left_ms is None else timedelta(milliseconds=left_ms),
         )
 
 

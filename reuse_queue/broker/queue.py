@@ -50,6 +50,7 @@ class JobQueue:
             self._keys.registry("scheduled", env),
             self._keys.queues(),
             self._keys.environment(env),
+            self._keys.limits(env),
         )
         shared = (self._keys.job(""), env, self._keys.wake_channel())
         batches = _batches(_words(env, job) for job in jobs)
@@ -123,9 +124,10 @@ class JobQueue:
     def requeue(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Put failed, canceled or stopped jobs back into their queue; return the statuses before.
 
-        Jobs in another status are left as they are. The count of losses starts anew.
+        Jobs in another status are left as they are. The count of losses starts anew, and so do
+        their queue_timeout and their deadline.
         """
-        return (yield from self._steered("requeue", job_ids, (), _MAX_BATCH))
+        return (yield from self._steered("requeue", job_ids, ("limits",), _MAX_BATCH))
 
     def ids(self, env: str, status: JobStatus, start: int, count: int) -> Step[list[str]]:
         """Return ids of an environment's jobs of one status, at most `count` from `start` on.
@@ -158,10 +160,11 @@ class JobQueue:
     def due(self, env: str, limit: int = 1000) -> Step[int]:
         """Move scheduled jobs that are due to the queue; return how many.
 
-        Also queues what rq left ready to enqueue, and trims the registries of ended jobs: to be
-        called once in a while even where nothing is scheduled.
+        Also fails jobs that still wait when their queue_timeout or their deadline is over, queues
+        what rq left ready to enqueue, and trims the registries of ended jobs: to be called once
+        in a while even where nothing is scheduled.
         """
-        reply = yield self._on_books("due", env, ("ready",), limit)
+        reply = yield self._on_books("due", env, ("ready", "urgent", "limits"), limit)
         return int(reply)
 
     # ---------------------------------------------------------------------------------------
@@ -215,20 +218,23 @@ class JobQueue:
     def _on_books(self, script: str, env: str, more: tuple[str, ...], *words: Value) -> Command:
         """Return the call of a script on the books of an environment and some keys more."""
         keys = self._keys
-        further = (
-            keys.urgent(env) if name == "urgent" else keys.registry(name, env) for name in more
-        )
+        own = {"urgent": keys.urgent, "limits": keys.limits}
+        further = (own[name](env) if name in own else keys.registry(name, env) for name in more)
         return call(script, (*keys.books(env), *further), *keys.names(env), *words)
 
 
 def _words(env: str, job: NewJob) -> list[Value]:
     """Return what lua/enqueue.lua is to know of one job."""
-    delay: Value = ""
-    if job.delay is not None and job.delay > timedelta(0):
-        delay = job.delay.total_seconds()
+    times = ""
+    if job.delay or job.queue_timeout or job.deadline:
+        times = ",".join(map(_seconds, (job.delay, job.queue_timeout, job.deadline)))
     fields = [word for pair in codec.new_job(env, job).items() for word in pair]
     urgent = int(job.priority is Priority.HIGH)
-    return [job.id, delay, urgent, len(fields), *fields]
+    return [job.id, times, urgent, len(fields), *fields]
+
+
+def _seconds(span: timedelta | None) -> str:
+    return f"{span.total_seconds():.6f}" if span else ""
 
 
 def _batches(jobs: Iterable[list[Value]]) -> Iterator[list[Value]]:

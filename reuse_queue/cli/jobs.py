@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -194,6 +194,14 @@ def _took(job: Job, now: datetime) -> str:
     return words.duration(end - job.started_at) if end else ""
 
 
+def _limit(span: timedelta | None, until: datetime | None, now: datetime) -> str:
+    """Return a limit, and where it still counts, when it is over; empty for none."""
+    if span is None:
+        return ""
+    over = f", over {words.moment(until, now)}" if until else ""
+    return f"{words.duration(span)}{over}"
+
+
 def _fields(job: Job, now: datetime) -> list[tuple[str, str]]:
     return [
         ("job", job.id),
@@ -208,6 +216,8 @@ def _fields(job: Job, now: datetime) -> list[tuple[str, str]]:
         ("ended", words.moment(job.ended_at, now)),
         ("took", _took(job, now)),
         ("timeout", words.duration(job.timeout) if job.timeout else "none"),
+        ("queue timeout", _limit(job.queue_timeout, job.start_by, now)),
+        ("deadline", _limit(job.deadline, job.end_by, now)),
         ("retries left", str(job.retries_left)),
         ("replica", job.replica),
         ("waits for", "\n".join(job.dependencies)),

@@ -59,6 +59,8 @@ def test_a_wait_never_overflows():
         ("retries", True, "retries must be an int, got True"),
         ("retries", None, "retries must be an int, got None"),
         ("timeout", 0, "timeout must be longer than 0 s; None is no limit"),
+        ("queue_timeout", 0, "queue_timeout must be longer than 0 s; None is no limit"),
+        ("deadline", "soon", "deadline must be a number of seconds or a timedelta, got 'soon'"),
         ("timeout", "30", "timeout must be a number of seconds or a timedelta, got '30'"),
         ("timeout", float("nan"), "timeout is not a duration: nan"),
         ("delay", -1, "delay must not be negative, got -1"),
@@ -102,3 +104,9 @@ def test_what_flytes_tasks_take_and_ours_cannot_says_why(option: str, says: str)
 def test_a_backoff_that_makes_no_sense_is_refused(given: dict[str, Any], says: str):
     with pytest.raises(ValueError, match=says):
         Backoff(**given)
+
+
+def test_a_deadline_before_the_job_is_due_is_refused():
+    with pytest.raises(ValueError, match=r"deadline \(0:00:30\) must be longer than delay"):
+        TaskOptions().changed({"delay": 60}).changed({"deadline": 30})
+    assert TaskOptions().changed({"delay": 30, "deadline": 60}).deadline == timedelta(minutes=1)

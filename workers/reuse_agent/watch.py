@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from reuse_queue.board import Overdue, Slot
 from reuse_queue.job import Verdict
 
-_VERDICTS = {Overdue.TIMEOUT: Verdict.FAILED, Overdue.CANCELED: Verdict.CANCELED}
+_VERDICTS = {
+    Overdue.TIMEOUT: Verdict.FAILED,
+    Overdue.DEADLINE: Verdict.FAILED,
+    Overdue.CANCELED: Verdict.CANCELED,
+}
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from enum import Enum
 from typing import Any
 
 from reuse_queue import context
+from reuse_queue.board import Overdue
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.errors import JobLost, UnknownTask
+from reuse_queue.errors import DeadlinePassed, JobLost, UnknownTask
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
@@ -42,6 +43,32 @@ class Call:
     begun: bool = False
     """It was called, if on the loop."""
     running: asyncio.Task[None] | None = None
+    ends_by: float | None = None
+    """When the job's deadline passes, on CLOCK_MONOTONIC; None: it has none."""
+
+    def limit(self) -> Limit | None:
+        """Return what ends it first if it starts now; None: nothing does."""
+        timeout, ends_by = self.job.timeout, self.ends_by
+        if timeout is None:
+            return None if ends_by is None else Limit(ends_by, Overdue.DEADLINE)
+        stops_at = time.monotonic() + timeout.total_seconds()
+        if ends_by is not None and ends_by < stops_at:
+            return Limit(ends_by, Overdue.DEADLINE)
+        return Limit(stops_at, Overdue.TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """When a call is to end, and why."""
+
+    at: float
+    """On CLOCK_MONOTONIC."""
+    meaning: Overdue
+
+    @property
+    def left_s(self) -> float:
+        """How long that is from now; negative once it is over."""
+        return self.at - time.monotonic()
 
 
 class Executor:
@@ -71,27 +98,36 @@ class Executor:
             return failed(job, error)
         except Exception as error:  # noqa: BLE001  # the arguments' own classes may raise anything
             return failed(job, error, final=True)
-        return Call(job, task, args, kwargs)
+        call = Call(job, task, args, kwargs)
+        if job.ends_in is not None:
+            call.ends_by = time.monotonic() + job.ends_in.total_seconds()
+        return call
 
-    async def run(self, call: Call) -> Outcome:
+    async def run(self, call: Call, limit: Limit | None = None) -> Outcome:
         """Run a coroutine task; whatever it raises is this job's failure.
 
-        Its own time limit ends it; so does a cancel, after its `finally` blocks have run.
+        Its limit ends it; so does a cancel, after its `finally` blocks have run.
         """
         job, began = call.job, time.perf_counter()
-        limit = asyncio.timeout(None if job.timeout is None else job.timeout.total_seconds())
+        left_s = None if limit is None else limit.left_s
+        if left_s is not None and left_s <= 0:
+            return _late_to_start(job)
+        scope = asyncio.timeout(left_s)
         try:
             with context.running(self._running(job)):
-                async with limit:
+                async with scope:
                     value = await call.task.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
-            late = limit.expired() and isinstance(error, TimeoutError)
-            return failed(job, _late(job, error) if late else error, began=began)
+            if limit is not None and scope.expired() and isinstance(error, TimeoutError):
+                return _late(job, limit.meaning, error, began)
+            return failed(job, error, began=began)
         return self._finished(job, value, began)
 
     def run_here(self, call: Call) -> Outcome:
         """Run a sync task on the calling thread; whatever it raises is this job's failure."""
         job, began = call.job, time.perf_counter()
+        if call.ends_by is not None and call.ends_by <= time.monotonic():
+            return _late_to_start(job)
         try:
             with context.running(self._running(job)):
                 value = call.task.function(*call.args, **call.kwargs)
@@ -161,9 +197,19 @@ def interrupted(job: ClaimedJob) -> Outcome:
     return failed(job, JobLost(text), final=True)
 
 
-def _late(job: ClaimedJob, error: BaseException) -> BaseException:
-    """Return an error that names the limit; its cause shows where the coroutine was."""
-    limit = job.timeout.total_seconds() if job.timeout else 0
-    named = TimeoutError(f"the job ran longer than its timeout of {limit:g} s")
-    named.__cause__ = error.__cause__ or error.__context__  # the latter before Python 3.11.3
-    return named
+def _late(job: ClaimedJob, meaning: Overdue, error: BaseException, began: float) -> Outcome:
+    """Return the failure that names the limit; its cause shows where the coroutine was."""
+    cause = error.__cause__ or error.__context__  # the latter before Python 3.11.3
+    if meaning is Overdue.DEADLINE:
+        late: TimeoutError = DeadlinePassed(f"job {job.id} had not ended by its deadline")
+    else:
+        limit = job.timeout.total_seconds() if job.timeout else 0
+        late = TimeoutError(f"the job ran longer than its timeout of {limit:g} s")
+    late.__cause__ = cause
+    return failed(job, late, final=meaning is Overdue.DEADLINE, began=began)
+
+
+def _late_to_start(job: ClaimedJob) -> Outcome:
+    """Return the failure of a job that has waited here, for its turn, past its deadline."""
+    text = f"job {job.id} had not been started by its deadline"
+    return failed(job, DeadlinePassed(text), final=True)

@@ -169,12 +169,14 @@ class Slots:
         job = call.job
         try:
             if call.order is None:
-                limit = None
-                if job.timeout is not None:
-                    limit = time.monotonic() + job.timeout.total_seconds() + self._kill_grace_s
-                call.slot = self._board.put(job.execution, limit)
+                limit = call.limit()
+                if limit is None:
+                    call.slot = self._board.put(job.execution, None)
+                else:
+                    killed_at = limit.at + self._kill_grace_s
+                    call.slot = self._board.put(job.execution, killed_at, limit.meaning)
                 call.begun = True
-                outcome = await self._executor.run(call)
+                outcome = await self._executor.run(call, limit)
                 self._leave(call)
             else:
                 outcome = canceled(job)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -121,10 +120,12 @@ class SyncThread:
             self._tell(self._broke, error)
 
     def _work_on(self, call: Call) -> None:
-        job = call.job
-        limit = None if job.timeout is None else time.monotonic() + job.timeout.total_seconds()
+        limit = call.limit()
         with self._lock:
-            call.slot = self._board.put(job.execution, limit)
+            if limit is None:
+                call.slot = self._board.put(call.job.execution, None)
+            else:
+                call.slot = self._board.put(call.job.execution, limit.at, limit.meaning)
             self._current = call
         outcome = self._context.copy().run(self._run, call)
         with self._lock:

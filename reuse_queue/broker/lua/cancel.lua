@@ -3,27 +3,17 @@
 -- ARGV  those of books, then 5 … ids
 -- returns the status that each had, nil where there is no such job
 -- include slot
+-- include take_out
 local urgent_key, deferred_key, ready_key = unpack(KEYS, 14, 16)
 local REGISTRY = {deferred = deferred_key, scheduled = scheduled_key,
   ready_to_enqueue = ready_key}
 local WAITING = {created = true, queued = true, deferred = true, scheduled = true,
   ready_to_enqueue = true, rate_limited = true}
-local NEAR = 1000
-
--- take_out: an id near either end of a list. One that is deep inside stays (nothing here may cost
--- as much as the backlog is long): a claim drops it, since its job is not queued.
-local function take_out(list_key, id)
-  for _, rank in ipairs({1, -1}) do
-    if redis.call('LPOS', list_key, id, 'RANK', rank, 'MAXLEN', NEAR) then
-      return redis.call('LREM', list_key, rank, id)
-    end
-  end
-  return 0
-end
 
 local function end_waiting(id, status, limit)
   redis.call('HSET', rq .. 'job:' .. id, 'status', 'canceled')
   redis.call('ZADD', canceled_key, math.floor(seconds), id)
+  redis.call('ZREM', own .. 'limits', id)
   if status == 'queued' and take_out(queue_key, id) == 0 then
     take_out(urgent_key, id)
   elseif REGISTRY[status] then

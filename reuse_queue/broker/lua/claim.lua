@@ -1,11 +1,11 @@
 -- claim: give a replica jobs, started and leased to it in the same step.
 -- KEYS  1 queue, 2 urgent, 3 its waiting list, 4 wip, 5 environment, 6 replica, 7 worker,
---       8 the worker's executions, 9 held
+--       8 the worker's executions, 9 held, 10 limits
 -- ARGV  1 rq's prefix, 2 replica, 3 seconds that the records of an execution last without renewal,
 --       4 … a new execution id for each job that is wanted
 -- returns {why nothing is given or '', backlog left, replicas that claim, idle ones, number of jobs,
 --       for each job: id, execution, data, timeout, result_ttl, losses, retries_left, enqueued_at,
---       1 if it may run only once,
+--       1 if it may run only once, ms until its deadline (nil for none),
 --       then the ids that were dropped because there was nothing to run}
 -- include start
 local wanted, seen = #ARGV - 3, 0

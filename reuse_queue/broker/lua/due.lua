@@ -1,8 +1,10 @@
--- due: let scheduled jobs whose time has come into the queue, and keep the registries in order.
--- KEYS  those of books, then 14 ready
+-- due: let scheduled jobs whose time has come into the queue, fail those that have waited too
+-- long, and keep the registries in order.
+-- KEYS  those of books, then 14 ready, 15 urgent, 16 limits
 -- ARGV  those of books, then 5 how many jobs at most
 -- returns how many went
--- include push
+-- include expire
+-- include flush
 local ready_key, limit = KEYS[14], tonumber(ARGV[5])
 -- rq 2 schedules a job a moment before it writes it.
 local UNWRITTEN_S = 60
@@ -45,11 +47,10 @@ local function trim(registry_key)
   end
 end
 
+expire_all(limit)
 enter(scheduled_key, 'scheduled', seconds)
 enter(ready_key, 'ready_to_enqueue', seconds - LEFT_READY_S)
 trim(finished_key)
 trim(failed_key)
-if pushed > 0 then
-  wake(env_key, channel, env)
-end
+flush()
 return count

@@ -1,13 +1,14 @@
 -- enqueue: write jobs and push their ids; a job that is there already is left as it is.
--- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment
+-- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits
 -- ARGV  1 prefix of the keys of jobs, 2 environment, 3 wake channel, then for each job: its id,
---       delay (s; '' for none), 1 if it is urgent, how many words follow, its fields and values
+--       '<delay>,<queue_timeout>,<deadline>' (s; each may be empty, '' for none), 1 if urgent, how
+--       many words follow, its fields and values
 -- returns how many were new
--- include now
+-- include limits
 -- include wake
 local queue_key, urgent_key, scheduled_key, queues_key, env_key = unpack(KEYS)
 local jobs_prefix, env, channel = unpack(ARGV, 1, 3)
-local high, normal, delayed = {}, {}, {}
+local high, normal, delayed, at = {}, {}, {}, 4
 
 local function write(job_key, status, first, last)
   redis.call('HSET', job_key, 'status', status, 'created_at', now_stamp, 'started_at', '',
@@ -16,18 +17,21 @@ local function write(job_key, status, first, last)
     unpack(ARGV, first, last))
 end
 
-local at = 4
 while at <= #ARGV do
-  local id, delay, urgent, words = unpack(ARGV, at, at + 3)
-  local job_key, first = jobs_prefix .. id, at + 4
+  local id, times, urgent, words = unpack(ARGV, at, at + 3)
+  local job_key, first, delay = jobs_prefix .. id, at + 4, 0
   at = first + words
-  if redis.call('EXISTS', job_key) == 1 then
-    -- The reply to an earlier try was lost.
-  elseif delay ~= '' then
+  local new = redis.call('EXISTS', job_key) == 0
+  if new and times ~= '' then
+    local waits, queue_timeout, deadline = string.match(times, '^(.*),(.*),(.*)$')
+    delay = tonumber(waits) or 0
+    set_limits(KEYS[6], job_key, id, delay, queue_timeout, deadline)
+  end
+  if new and delay > 0 then
     write(job_key, 'scheduled', first, at - 1)
-    delayed[#delayed + 1] = string.format('%.3f', seconds + tonumber(delay))
+    delayed[#delayed + 1] = string.format('%.3f', seconds + delay)
     delayed[#delayed + 1] = id
-  else
+  elseif new then
     write(job_key, 'queued', first, at - 1)
     redis.call('HSET', job_key, 'enqueued_at', now_stamp)
     local ids = urgent == '1' and high or normal

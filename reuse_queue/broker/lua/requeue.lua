@@ -1,19 +1,22 @@
 -- requeue: put jobs that failed, or were canceled or stopped, back into their queue.
--- KEYS  those of books
+-- KEYS  those of books, then 14 limits
 -- ARGV  those of books, then 5 … ids
 -- returns the status that each had, nil where there is no such job
 -- include push
+-- include limits
 local REGISTRY = {failed = failed_key, stopped = failed_key, canceled = canceled_key}
 local statuses = {}
 for at = 5, #ARGV do
   local id = ARGV[at]
   local job_key = rq .. 'job:' .. id
-  local status = redis.call('HGET', job_key, 'status')
+  local job = redis.call('HMGET', job_key, 'status', 'reuse_queue_timeout', 'reuse_deadline')
+  local status = job[1]
   statuses[at - 4] = status
   if REGISTRY[status] then
     redis.call('ZREM', REGISTRY[status], id)
     redis.call('HSET', job_key, 'started_at', '', 'ended_at', '', 'worker_name', '')
-    redis.call('HDEL', job_key, 'reuse_losses', 'reuse_deaths')
+    redis.call('HDEL', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_by')
+    set_limits(KEYS[14], job_key, id, 0, job[2], job[3])
     -- It must not expire while it waits.
     redis.call('PERSIST', job_key)
     redis.call('PERSIST', job_key .. ':dependents')

@@ -1,25 +1,7 @@
 -- fail: what becomes of a job whose execution failed: another try where one is left, else the
 -- failed registry.
--- include settle
+-- include retry
 local YEAR, LONGEST = 31536000, 10000000000
-
--- retry: after the delay that rq takes: the last of its intervals belongs to the last retry.
-local function retry(id, job, left)
-  local job_key = rq .. 'job:' .. id
-  local readable, delays = pcall(cjson.decode, job[2] or '')
-  local delay = 0
-  if readable and type(delays) == 'table' then
-    delay = tonumber(delays[math.max(#delays - left, 0) + 1]) or 0
-  end
-  redis.call('HSET', job_key, 'retries_left', left - 1)
-  if delay > 0 then
-    return schedule(id, delay)
-  end
-  requeue(id, job[4] == '1')
-  if tonumber(job[5]) then
-    redis.call('EXPIRE', job_key, job[5])
-  end
-end
 
 -- lasting: how long a failure is kept (s); -1 for ever.
 local function lasting(failure_ttl)
@@ -44,15 +26,19 @@ end
 local function fail(id, execution, holder, text, took, may_retry)
   local job_key = rq .. 'job:' .. id
   local job = redis.call('HMGET', job_key, 'retries_left', 'retry_intervals', 'failure_ttl',
-    'enqueue_at_front_on_retry', 'ttl')
+    'enqueue_at_front_on_retry', 'ttl', 'reuse_by')
   local left = tonumber(job[1]) or 0
+  local delay = may_retry and left > 0 and pause(job[2], left)
   forget(id, execution)
-  if may_retry and left > 0 then
+  if delay and in_time(job[6], delay) then
     close(id, 'retried', took)
-    retry(id, job, left)
+    retry(id, job, left, delay)
     return true
   end
   close(id, 'failed', took)
+  if job[6] then
+    redis.call('HDEL', job_key, 'reuse_by')
+  end
   release_dependents(id, 'failed')
   bury(id, lasting(job[3]), 2, holder, execution, took, 'exc_string', text)
   return false

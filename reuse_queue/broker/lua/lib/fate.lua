@@ -1,5 +1,6 @@
 -- fate: what becomes of one job when the replica that held it is gone.
 -- include lose
+-- include overrun
 -- include slot
 local function death_line(name, host, cause)
   local where = host == '' and '' or ' on host ' .. host

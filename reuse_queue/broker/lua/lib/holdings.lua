@@ -1,5 +1,6 @@
 -- holdings: what a replica holds, in the order in which it claimed it, and how it goes back.
 -- include settle
+-- include limits
 local front = {}
 
 local function holding(member)
@@ -31,10 +32,11 @@ local function give_back(id, execution, at_back)
   local job_key = rq .. 'job:' .. id
   forget(id, execution)
   redis.call('HSET', job_key, 'status', 'queued', 'started_at', '', 'worker_name', '')
-  local ttl = redis.call('HGET', job_key, 'ttl')
-  if tonumber(ttl) then
-    redis.call('EXPIRE', job_key, ttl)
+  local job = redis.call('HMGET', job_key, 'ttl', 'reuse_by')
+  if tonumber(job[1]) then
+    redis.call('EXPIRE', job_key, job[1])
   end
+  waited(job_key, job[2])
   pushed = pushed + 1
   if at_back then
     redis.call('RPUSH', queue_key, id)
@@ -43,14 +45,13 @@ local function give_back(id, execution, at_back)
   end
 end
 
--- return_waiting: push ids that only lay in a waiting list, claimed by nobody yet. Before return_front: they are younger.
+-- return_waiting: push ids that nobody has claimed. Before return_front: they are younger.
 local function return_waiting(list_key)
   while read(false, 'LMOVE', list_key, queue_key, 'RIGHT', 'LEFT') do
     pushed = pushed + 1
   end
 end
 
--- return_front: push what goes to the front.
 local function return_front()
   for at = #front, 1, -1 do
     redis.call('LPUSH', queue_key, front[at])

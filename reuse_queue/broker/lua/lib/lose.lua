@@ -3,6 +3,7 @@
 -- include holdings
 -- include fail
 -- include traceback
+-- include late
 local max_deliveries = tonumber(ARGV[5])
 local REMEMBERED = 10
 
@@ -34,7 +35,8 @@ end
 local function lose(held, holder, line)
   local id, execution = held.id, held.execution
   local job_key = rq .. 'job:' .. id
-  local job = redis.call('HMGET', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_once')
+  local job = redis.call('HMGET', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_once', 'reuse_by',
+    'reuse_deadline')
   local losses = (tonumber(job[1]) or 0) + 1
   local deaths = remembered(job[2])
   deaths[#deaths + 1] = line
@@ -44,13 +46,10 @@ local function lose(held, holder, line)
     return fail(id, execution, holder, traceback(obituary(id, losses, deaths, once)),
       held.took, false)
   end
+  local _, end_by = limits_of(job[4])
+  if end_by and end_by <= now_ms then
+    local text = line .. '\nreuse_queue.errors.' .. late(id, job[5])
+    return fail(id, execution, holder, traceback(text), held.took, false)
+  end
   give_back(id, execution, losses > 1)
-end
-
--- overrun: the replica was killed because this job ran past its timeout.
-local function overrun(held, holder, line)
-  local timeout = redis.call('HGET', rq .. 'job:' .. held.id, 'timeout')
-  local text = string.format('%s\nreuse_queue.errors.JobTimeout: job %s ran longer than its timeout'
-    .. ' of %s s, and its replica was killed', line, held.id, timeout or '?')
-  fail(held.id, held.execution, holder, traceback(text), held.took, true)
 end

@@ -37,7 +37,8 @@ end
 
 local function finish(at)
   local id, execution = ARGV[at], ARGV[at + 1]
-  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key')
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key',
+    'reuse_by')
   local letter = job[1] == 'canceled' and 'c' or 'l'
   if UNENDED[job[1]] then
     letter = settle(at, tonumber(job[2]) or 0)
@@ -46,5 +47,8 @@ local function finish(at)
     forget(id, execution)
   end
   release_slot(id, job[3])
+  if job[4] and letter ~= 'r' then
+    redis.call('ZREM', own .. 'limits', id)
+  end
   return letter
 end

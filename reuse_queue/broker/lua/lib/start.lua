@@ -1,20 +1,20 @@
 -- start: jobs that have left the queue become executions of one replica, or are dropped.
 -- KEYS and ARGV  those of claim
--- include now
+-- include time_left
 local queue_key, urgent_key, waiting_key, wip_key, env_key, replica_key, worker_key, holds_key,
   held_key = unpack(KEYS)
 local rq, replica, lasts = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- rq lets an id be pushed whose job has no status yet.
 local RUNNABLE = {queued = true, created = true, [''] = true}
-local given = 0
-local jobs, leases, members, dropped = {}, {}, {}, {}
+local given, jobs, leases, members, dropped = 0, {}, {}, {}, {}
 
 local function start(id)
   local job_key = rq .. 'job:' .. id
   -- pcall: what has left the queue must not be lost for one key of a wrong type.
   local job = redis.pcall('HMGET', job_key, 'status', 'data', 'timeout', 'result_ttl',
-    'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once')
-  if not RUNNABLE[job[1] or ''] or not job[2] then
+    'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once', 'reuse_by')
+  local ends_in = job[9] and time_left(id, job[9])
+  if not RUNNABLE[job[1] or ''] or not job[2] or ends_in == nil then
     dropped[#dropped + 1] = id
     return
   end
@@ -37,7 +37,7 @@ local function start(id)
   local at = #jobs
   jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2], job[3]
   jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
-  jobs[at + 9] = job[8]
+  jobs[at + 9], jobs[at + 10] = job[8], ends_in
 end
 
 -- hold: note what all those that were started have in common.

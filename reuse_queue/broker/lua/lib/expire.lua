@@ -1,0 +1,60 @@
+-- expire: fail the jobs that still wait when their queue_timeout or their deadline is over.
+-- KEYS  those of due
+-- include fail
+-- include late
+-- include take_out
+-- include traceback
+local urgent_key, limits_key = KEYS[15], KEYS[16]
+local AGAIN_MS = 5000
+
+local function too_late(id, start_by, job)
+  if start_by and start_by <= now_ms then
+    return string.format('QueueTimeout: job %s was not started within its queue_timeout of %s s',
+      id, job[3] or '?')
+  end
+  return late(id, job[4])
+end
+
+local function end_waiting(id, status, why, failure_ttl)
+  local job_key = rq .. 'job:' .. id
+  redis.call('HSET', job_key, 'status', 'failed', 'ended_at', now_stamp)
+  redis.call('HDEL', job_key, 'reuse_by')
+  tally.failed = tally.failed + 1
+  if status == 'scheduled' then
+    redis.call('ZREM', scheduled_key, id)
+  elseif take_out(queue_key, id) == 0 then
+    take_out(urgent_key, id)
+  end
+  release_dependents(id, 'failed')
+  local text = traceback('reuse_queue.errors.' .. why)
+  bury(id, lasting(failure_ttl), 2, '', '', 0, 'exc_string', text)
+end
+
+-- expire: returns when to look at the job again (ms), nil for never.
+local function expire(id)
+  local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'reuse_by', 'reuse_queue_timeout',
+    'reuse_deadline', 'failure_ttl')
+  local start_by, end_by = limits_of(job[2])
+  local first = math.min(start_by or end_by or 0, end_by or start_by or 0)
+  if first > now_ms then
+    return first
+  elseif first > 0 and (job[1] == 'queued' or job[1] == 'scheduled') then
+    end_waiting(id, job[1], too_late(id, start_by, job), job[5])
+  elseif first > 0 and job[1] == 'started' then
+    -- Its replica keeps the deadline of what runs; it may still come back to the queue.
+    return now_ms + AGAIN_MS
+  end
+  return nil
+end
+
+local function expire_all(limit)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', limits_key, '-inf', now_ms, 'LIMIT', 0, limit)) do
+    -- One job's broken record must not keep the others waiting.
+    local done, again = pcall(expire, id)
+    if done and again then
+      redis.call('ZADD', limits_key, again, id)
+    else
+      redis.call('ZREM', limits_key, id)
+    end
+  end
+end

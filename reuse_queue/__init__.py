@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from reuse_queue.context import RunningJob, current_job
     from reuse_queue.environment import TaskEnvironment
     from reuse_queue.errors import (
+        DeadlinePassed,
         FolderInUse,
         HostTaken,
         InvalidArguments,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         NotDeserializable,
         NotSerializable,
         PayloadTooLarge,
+        QueueTimeout,
         RedisNotInstalled,
         RedisRefused,
         RedisUnavailable,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backoff",
+    "DeadlinePassed",
     "FolderInUse",
     "HostTaken",
     "InvalidArguments",
@@ -66,6 +69,7 @@ __all__ = [
     "NotSerializable",
     "PayloadTooLarge",
     "Priority",
+    "QueueTimeout",
     "RedisNotInstalled",
     "RedisRefused",
     "RedisUnavailable",

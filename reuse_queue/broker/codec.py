@@ -112,10 +112,8 @@ def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int | float]:
             fields["enqueue_at_front_on_retry"] = 1
     if not job.redeliver:
         fields["reuse_once"] = 1
-    if job.queue_timeout is not None:
-        fields["reuse_queue_timeout"] = _short(job.queue_timeout.total_seconds())
-    if job.deadline is not None:
-        fields["reuse_deadline"] = _short(job.deadline.total_seconds())
+    if job.queue_timeout or job.deadline:
+        fields.update(_limits_of(job))
     if job.meta:
         fields["meta"] = job.meta
     if job.signature:
@@ -216,6 +214,11 @@ def _span(text: bytes | None) -> timedelta | None:
         return timedelta(seconds=float(text)) if text else None
     except (ValueError, OverflowError):
         return None
+
+
+def _limits_of(job: NewJob) -> dict[str, int | float]:
+    limits = {"reuse_queue_timeout": job.queue_timeout, "reuse_deadline": job.deadline}
+    return {name: _short(each.total_seconds()) for name, each in limits.items() if each}
 
 
 def _limits(by: bytes | None) -> tuple[datetime | None, datetime | None]:

@@ -25,6 +25,8 @@ class RedisServer:
             *("--dir", str(self.folder)),
             *("--save", ""),
             *("--appendonly", "yes" if append_only else "no"),
+            # What was answered is in the file, even if the server is killed.
+            *("--appendfsync", "always"),
             *("--daemonize", "no"),
         ]
         self.process = self._start()

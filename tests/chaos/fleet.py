@@ -1,0 +1,185 @@
+"""The fleet under chaos: Redis, two scalers, two hosts' agents with all they start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+
+from chaos.network import Network
+from reuse_queue.settings import Settings
+from support.eventually import eventually_sync
+from support.lab import processes_in
+from support.server import RedisServer
+
+ROOT = Path(__file__).parent.parent.parent
+HOSTS = ("a", "b")
+FAR = "b"
+"""The host whose way to Redis is a network of ours."""
+SCALERS = ("one", "two")
+ENVIRONMENTS = ("main", "plain", "nest", "deadly")
+_OFF_THE_BOOKS_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A replica, as the books have it now."""
+
+    name: str
+    host: str
+    process: psutil.Process
+
+
+class Fleet:
+    """Starts and ends the processes, and knows who is who."""
+
+    def __init__(self, folder: Path, program: str, settings: Settings) -> None:
+        self.folder = folder
+        self.server = RedisServer(program, append_only=True)
+        self.settings = replace(settings, redis_url=self.server.url)
+        self.raw: Any = redis.Redis.from_url(self.server.url, socket_timeout=5)
+        self.network = Network(str(self.server.socket))
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    # -- processes --------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start all of it; return when both hosts offer everything."""
+        for scaler in SCALERS:
+            self.start_scaler(scaler)
+        for host in HOSTS:
+            self.start_agent(host)
+        eventually_sync(self._offered, within=60, what="both hosts' offers")
+
+    def start_scaler(self, name: str) -> None:
+        """Start a scaler; a standby, if another one leads."""
+        self._start(f"scaler-{name}", self.settings.redis_url, "reuse_queue", "scaler")
+
+    def start_agent(self, host: str) -> None:
+        """Start a host's agent."""
+        url = self.network.url if host == FAR else self.settings.redis_url
+        targets = [f"chaos.app:{env}" for env in ENVIRONMENTS]
+        self._start(f"agent-{host}", url, "reuse_agent", "--host", host, *targets)
+
+    def agent(self, host: str) -> psutil.Process | None:
+        """Return a host's agent, if it lives."""
+        return self._alive(f"agent-{host}")
+
+    def scaler(self, name: str) -> psutil.Process | None:
+        """Return a scaler, if it lives."""
+        return self._alive(f"scaler-{name}")
+
+    def leader(self) -> str | None:
+        """Return the name of the scaler that leads, if it is known and alive."""
+        token = self._read(lambda: self.raw.get("reuse:leader"))
+        pid = int(token.decode().split(":")[1]) if token else 0
+        return next((n for n in SCALERS if (p := self.scaler(n)) and p.pid == pid), None)
+
+    def replicas(self, host: str = "") -> list[Seen]:
+        """Return the replicas (of one host) that the books name and that live."""
+        return self._read(lambda: list(self._replicas(host))) or []
+
+    def zygotes(self, host: str) -> list[psutil.Process]:
+        """Return the living zygotes of a host's agent."""
+        agent = self.agent(host)
+        replicas = {each.process.pid for each in self.replicas(host)}
+        children = [] if agent is None or not replicas else agent.children()
+        # A replica keeps the command line of the zygote that it was forked from.
+        return [
+            each for each in children if each.pid not in replicas and "zygote" in _command(each)
+        ]
+
+    def stop(self) -> None:
+        """End all processes in order; return when every replica is off the books."""
+        for host in HOSTS:
+            self._terminate(f"agent-{host}")
+        for host in HOSTS:
+            self._wait(f"agent-{host}")
+        eventually_sync(
+            lambda: not any(self.raw.exists(f"reuse:{{{env}}}:replicas") for env in ENVIRONMENTS),
+            within=_OFF_THE_BOOKS_S,
+            what="the end of all replicas",
+        )
+        for scaler in SCALERS:
+            self._terminate(f"scaler-{scaler}")
+        for scaler in SCALERS:
+            self._wait(f"scaler-{scaler}")
+
+    def left(self) -> list[str]:
+        """Return the command lines of processes that are left."""
+        return [" ".join(_command(each)) for each in processes_in(self.folder)]
+
+    def close(self) -> None:
+        """Kill whatever is left."""
+        for process in processes_in(self.folder):
+            process.kill()
+        for started in self._running.values():
+            started.wait()
+        self.raw.close()
+        self.network.close()
+        self.server.close()
+
+    # ---------------------------------------------------------------------------------------
+
+    def _start(self, name: str, url: str, *words: str) -> None:
+        path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
+        settings = replace(self.settings, redis_url=url)
+        own = {"PYTHONPATH": path, "CHAOS_FOLDER": str(self.folder)}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                [sys.executable, "-m", *words],
+                cwd=self.folder,
+                env=os.environ | settings.to_env() | own,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _alive(self, name: str) -> psutil.Process | None:
+        started = self._running[name]
+        return psutil.Process(started.pid) if started.poll() is None else None
+
+    def _terminate(self, name: str) -> None:
+        if self._running[name].poll() is None:
+            self._running[name].send_signal(signal.SIGTERM)
+
+    def _wait(self, name: str) -> None:
+        try:
+            self._running[name].wait(60)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{name} does not end") from None
+
+    def _offered(self) -> bool:
+        offers = [self.raw.hget(f"reuse:host:{host}", "offers") or b"" for host in HOSTS]
+        return all(env.encode() in offer for offer in offers for env in ENVIRONMENTS)
+
+    def _read(self, ask: Any) -> Any:
+        try:
+            return ask()
+        except redis.RedisError:
+            return None
+
+    def _replicas(self, host: str) -> Iterator[Seen]:
+        for env in ENVIRONMENTS:
+            for name in map(bytes.decode, self.raw.zrange(f"reuse:{{{env}}}:replicas", 0, -1)):
+                where, pid = self.raw.hmget(f"reuse:{{{env}}}:replica:{name}", "host", "pid")
+                if pid and where and host in ("", where.decode()):
+                    try:
+                        process = psutil.Process(int(pid))
+                    except psutil.NoSuchProcess:
+                        continue
+                    yield Seen(name=name, host=where.decode(), process=process)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []

@@ -1,0 +1,44 @@
+"""The kinds of jobs in the workload, and what must become of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FINISHED, FAILED, CANCELED = "finished", "failed", "canceled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What the checker may expect of jobs of one kind."""
+
+    ends: str = FINISHED
+    """The final state, unless faults or a cancel make another one right."""
+    raises: int = 0
+    """How many of its runs raise before it comes to its end."""
+    once: bool = False
+    """It must not run twice, whatever happens (`redeliver=False`)."""
+    deadly: bool = False
+    """A run of it takes its replica along."""
+
+    @property
+    def retries(self) -> int:
+        """How often it is tried again because it raised."""
+        return max(0, self.raises - (self.ends == FAILED))
+
+
+KINDS: dict[str, Kind] = {
+    "quick": Kind(),
+    "slow": Kind(),
+    "large": Kind(),
+    "scheduled": Kind(),
+    "sync": Kind(),
+    "cpu": Kind(),
+    "parent": Kind(),
+    "child": Kind(),
+    "flaky": Kind(raises=2),
+    "failing": Kind(ends=FAILED, raises=2),
+    "once": Kind(once=True),
+    "unwanted": Kind(ends=CANCELED),
+    "segfault": Kind(deadly=True),
+    "poison": Kind(ends=FAILED, deadly=True),
+}

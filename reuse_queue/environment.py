@@ -12,12 +12,13 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from reuse_queue.callbacks import Callback, CallbackDecorator
 from reuse_queue.choices import EnvironmentArgs, StartMethod
 from reuse_queue.errors import UnknownEnvironment, UnknownTask
 from reuse_queue.facts import EnvironmentRecord
 from reuse_queue.handle import JobHandle, Jobs
 from reuse_queue.hooks import HookDecorator, Hooks
-from reuse_queue.options import OptionArgs, Seconds, TaskOptions, duration
+from reuse_queue.options import OptionArgs, Seconds, TaskOptions, duration, positive
 from reuse_queue.origin import dotted_name, importable, module_of_caller
 from reuse_queue.policy import ReusePolicy
 from reuse_queue.serializer import SerializerName
@@ -92,6 +93,9 @@ class TaskEnvironment:
         """`@env.on_start`: in each replica before its first job; the expensive part."""
         self.on_stop = HookDecorator("on_stop", self.hooks.on_stop)
         """`@env.on_stop`: in each replica after its last job."""
+        self._callbacks: dict[str, Callback] = {}
+        self.callback = CallbackDecorator(name, self._callbacks, positive)
+        """`@env.callback`: what jobs may name to be called when they end, and nothing else."""
         self._tasks: dict[str, Task[..., Any]] = {}
         self._redis: RedisLink | None = None
 
@@ -127,6 +131,11 @@ class TaskEnvironment:
     def tasks(self) -> Mapping[str, Task[..., Any]]:
         """The tasks by their functions' dotted names."""
         return MappingProxyType(self._tasks)
+
+    @property
+    def callbacks(self) -> Mapping[str, Callback]:
+        """The callbacks by their functions' dotted names."""
+        return MappingProxyType(self._callbacks)
 
     def lookup(self, function_name: str) -> Task[..., Any]:
         """Return the task of that dotted name.

@@ -51,6 +51,10 @@ class UnknownTask(ReuseQueueError, LookupError):
     """No task of that name is registered on the environment."""
 
 
+class UnknownCallback(ReuseQueueError, LookupError):
+    """No callback of that name is registered on the environment."""
+
+
 class UnknownReplica(ReuseQueueError, LookupError):
     """There is no replica of that name."""
 

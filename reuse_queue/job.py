@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -38,6 +39,32 @@ class Priority(StrEnum):
     NORMAL = "normal"
 
 
+class When(StrEnum):
+    """At which end of a run a callback is called; the values begin rq's field names."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    """Each time that a run of the job fails, whether or not it is tried again."""
+    STOPPED = "stopped"
+    """When it was canceled while it ran."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedCallback:
+    """A function that a job names, to be called when it ends."""
+
+    name: str
+    """Its dotted name."""
+    timeout: timedelta | None = timedelta(seconds=60)
+    """How long it may run; None for no limit."""
+
+
+def named_ends(callbacks: Mapping[When, NamedCallback] | None) -> bytes:
+    """Return which callbacks are named for which ends, to be signed; empty for none."""
+    found = callbacks or {}
+    return "\n".join(f"{when} {found[when].name}" for when in When if when in found).encode()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewJob:
     """A job to be enqueued; its payload is serialized already."""
@@ -66,6 +93,7 @@ class NewJob:
     meta: bytes | None = None
     signature: bytes | None = None
     """Of the payload, where the application has keys."""
+    callbacks: Mapping[When, NamedCallback] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +116,8 @@ class ClaimedJob:
     """Of the payload; asked for only where there are keys to check it with."""
     ends_in: timedelta | None = None
     """How long after its claim its deadline passes; None where it has none."""
+    callbacks: Mapping[When, NamedCallback] | None = None
+    """What is to be called at its end; None for nothing, as for most jobs."""
 
 
 class Verdict(Enum):

@@ -12,7 +12,7 @@ from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.embedded import settings_here
 from reuse_queue.handle import Jobs
-from reuse_queue.job import NewJob
+from reuse_queue.job import NewJob, named_ends
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
 
@@ -60,7 +60,10 @@ class RedisLink:
             self._announced.add(name)
         if self._signer is not None:
             sign = self._signer.sign
-            jobs = [replace(job, signature=sign(job.id, name, job.data)) for job in jobs]
+            jobs = [
+                replace(job, signature=sign(job.id, name, job.data, named_ends(job.callbacks)))
+                for job in jobs
+            ]
         yield from self.jobs.enqueue(name, jobs)
 
     def run(self, step: Step[T]) -> T:

@@ -10,7 +10,9 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeAlias, TypedDict
 
-from reuse_queue.job import Priority
+from reuse_queue.callbacks import CallbackFunction
+from reuse_queue.callbacks import checked as callback
+from reuse_queue.job import Priority, When
 
 Seconds: TypeAlias = "int | float | timedelta"
 
@@ -99,6 +101,12 @@ class OptionArgs(TypedDict, total=False):
     """False: at most once; a job lost with its replica fails instead of running again."""
     delay: Seconds | None
     """The job becomes due only that long after its enqueue."""
+    on_success: CallbackFunction | None
+    """Called with (job, connection, result) when the task has returned; see `@env.callback`."""
+    on_failure: CallbackFunction | None
+    """Called with (job, connection, type, value, traceback) each time that it has failed."""
+    on_stopped: CallbackFunction | None
+    """Called with (job, connection) when it was canceled while it ran."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,6 +123,9 @@ class TaskOptions:
     priority: Priority = Priority.NORMAL
     redeliver: bool = True
     delay: timedelta | None = None
+    on_success: CallbackFunction | None = None
+    on_failure: CallbackFunction | None = None
+    on_stopped: CallbackFunction | None = None
 
     def changed(self, given: Mapping[str, Any]) -> TaskOptions:
         """Return these options with the given ones in their place.
@@ -135,6 +146,12 @@ class TaskOptions:
     def retry_delays(self) -> tuple[timedelta, ...]:
         """The wait before each retry; empty where there is none."""
         return () if self.backoff is None else self.backoff.delays(self.retries)
+
+    @property
+    def callbacks(self) -> dict[When, CallbackFunction | None]:
+        """What is to be called at which end; None for nothing."""
+        ends = (self.on_success, self.on_failure, self.on_stopped)
+        return dict(zip(When, ends, strict=True))
 
 
 @cache
@@ -176,7 +193,12 @@ def _backoff(name: str, value: object) -> Backoff | None:
     return Backoff(base=wait, factor=1, cap=wait)
 
 
-def _positive(name: str, value: object) -> timedelta | None:
+def positive(name: str, value: object) -> timedelta | None:
+    """Return a limit as a timedelta, None for none; `name` is for the message.
+
+    Raises:
+        ValueError: it is no duration, or nothing could ever run within it.
+    """
     if value is None:
         return None
     found = duration(name, value)
@@ -206,14 +228,17 @@ def _flag(name: str, value: object) -> bool:
 _CHECKS: dict[str, Callable[[str, object], object]] = {
     "retries": _retries,
     "backoff": _backoff,
-    "timeout": _positive,
-    "queue_timeout": _positive,
-    "deadline": _positive,
+    "timeout": positive,
+    "queue_timeout": positive,
+    "deadline": positive,
     "result_ttl": _optional,
     "failure_ttl": _optional,
     "priority": _priority,
     "redeliver": _flag,
     "delay": _optional,
+    "on_success": callback,
+    "on_failure": callback,
+    "on_stopped": callback,
 }
 _OF_THE_ENVIRONMENT = "it belongs to the whole environment; clone_with() makes another one"
 _OF_THE_MACHINE = "replicas run with what their host has; start its agent with it"

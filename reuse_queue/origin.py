@@ -36,8 +36,12 @@ def importable(module: str) -> str:
     return Path(file).stem if file else "__main__"
 
 
-def dotted_name(function: Callable[..., Any]) -> str:
+def dotted_name(function: Callable[..., Any], what: str = "task") -> str:
     """Return the name under which a function can be imported: `module.attribute`.
+
+    Args:
+        function: what is to be found there.
+        what: what it is registered as, for the messages.
 
     Raises:
         TypeError: it is no function that returns one value.
@@ -45,17 +49,17 @@ def dotted_name(function: Callable[..., Any]) -> str:
     """
     if inspect.isclass(function) or not inspect.isfunction(function):
         raise TypeError(
-            f"a task must be a function (def or async def), got {_said(function)}; wrap it in one"
+            f"a {what} must be a function (def or async def), got {_said(function)}; wrap it in one"
         )
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise TypeError(
-            f"{function.__qualname__} yields: a task returns one value; return a list, or split "
-            "it into a task for each part"
+            f"{function.__qualname__} yields: a {what} returns one value; return a list, or "
+            f"split it into a {what} for each part"
         )
     why = _why_unreachable(function.__qualname__)
     if why:
         raise ValueError(
-            f"{function.__qualname__} is {why}: replicas find a task as module.function, so it "
+            f"{function.__qualname__} is {why}: replicas find a {what} as module.function, so it "
             "must be defined with def at the top level of a module"
         )
     module = importable(function.__module__)

@@ -28,12 +28,14 @@ class Signer:
     """The first key's id."""
     _secrets: Mapping[str, bytes] = field(repr=False)
 
-    def sign(self, job_id: str, env: str, data: bytes) -> bytes:
-        """Return the signature of a payload for one job of one environment."""
-        return _signature(self.signs_as, self._secrets[self.signs_as], job_id, env, data)
+    def sign(self, job_id: str, env: str, data: bytes, ends: bytes = b"") -> bytes:
+        """Return the signature of a payload, and of the callbacks named with it, for one job."""
+        return _signature(self.signs_as, self._secrets[self.signs_as], job_id, env, data, ends)
 
-    def check(self, job_id: str, env: str, data: bytes, signature: bytes | None) -> None:
-        """Do nothing if one of the keys has signed this payload for this job.
+    def check(
+        self, job_id: str, env: str, data: bytes, signature: bytes | None, ends: bytes = b""
+    ) -> None:
+        """Do nothing if one of the keys has signed this payload for this job, with these callbacks.
 
         Raises:
             InvalidSignature: none has; the message says what is wrong and what to do.
@@ -57,10 +59,11 @@ class Signer:
                 f"{', '.join(self._secrets)}). A new key goes to all hosts, as the second one, "
                 "before anybody signs with it"
             )
-        if not hmac.compare_digest(_signature(key_id, secret, job_id, env, data), signature):
+        if not hmac.compare_digest(_signature(key_id, secret, job_id, env, data, ends), signature):
             raise InvalidSignature(
                 f"job {job_id} has a signature that does not fit: the payload was changed, or was "
-                f"signed for another job or environment, or with another secret named {key_id!r}"
+                "signed for another job or environment, with other callbacks, or with another "
+                f"secret named {key_id!r}"
             )
 
 
@@ -96,10 +99,12 @@ def signer(keys: str) -> Signer | None:
     return Signer(next(iter(secrets)), secrets) if secrets else None
 
 
-def _signature(key_id: str, secret: bytes, job_id: str, env: str, data: bytes) -> bytes:
+def _signature(
+    key_id: str, secret: bytes, job_id: str, env: str, data: bytes, ends: bytes
+) -> bytes:
     mac = hmac.new(secret, digestmod=hashlib.sha256)
     texts = (each.encode(errors="surrogateescape") for each in (key_id, job_id, env))
-    for part in (_FORM, *texts, data):
+    for part in (_FORM, *texts, data, *([ends] if ends else [])):
         # With its length before it: no two different jobs read the same.
         mac.update(len(part).to_bytes(8, "big"))
         mac.update(part)

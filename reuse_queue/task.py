@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+from reuse_queue.callbacks import Callback, named
 from reuse_queue.errors import InvalidArguments, ReuseQueueError
 from reuse_queue.handle import Home, JobHandle
 from reuse_queue.job import NewJob
@@ -40,6 +41,10 @@ class Owner(Home, Protocol):
     @property
     def serializer(self) -> Serializer:
         """How arguments and results travel."""
+
+    @property
+    def callbacks(self) -> Mapping[str, Callback]:
+        """What jobs may name to be called at their ends."""
 
     @property
     def max_payload(self) -> int:
@@ -80,6 +85,7 @@ class Task(Generic[P, R]):
         self.environment = environment
         self.options = options
         self.signature = Signature(name, function, environment.serializer)
+        self._callbacks = named(environment.name, environment.callbacks, options.callbacks)
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Write a job for these arguments and return its handle.
@@ -131,9 +137,11 @@ class Task(Generic[P, R]):
         Raises:
             ValueError: a value breaks its rule, or the option is the environment's.
             TypeError: there is no such option.
+            UnknownCallback: a callback is not registered on the environment.
         """
-        other = object.__new__(type(self))
+        other, env = object.__new__(type(self)), self.environment
         vars(other).update(vars(self), options=self.options.changed(options))
+        other._callbacks = named(env.name, env.callbacks, other.options.callbacks)
         return other
 
     def __repr__(self) -> str:
@@ -193,6 +201,7 @@ class Task(Generic[P, R]):
             priority=options.priority,
             delay=options.delay,
             redeliver=options.redeliver,
+            callbacks=self._callbacks,
         )
 
 

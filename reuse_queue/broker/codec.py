@@ -12,10 +12,21 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultKind, ResultRecord
+from reuse_queue.job import (
+    Job,
+    JobStatus,
+    NamedCallback,
+    NewJob,
+    Priority,
+    ResultKind,
+    ResultRecord,
+    When,
+)
 
 # rq's number for "no limit" and "for ever".
 _NONE = -1
+# rq's limit for a callback that says nothing itself.
+_CALLBACK_TIMEOUT = timedelta(seconds=60)
 # A function's dotted name is within the first bytes of a payload, however long the rest is.
 _NAME_WITHIN = 4096
 
@@ -104,12 +115,9 @@ def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int | float]:
         "failure_ttl": seconds(job.failure_ttl),
     }
     if job.retries:
-        fields["retries_left"] = job.retries
-        fields["retry_intervals"] = json.dumps(retry_intervals(job.retries, job.retry_delays))
+        fields.update(_retries_of(job))
     if job.priority is Priority.HIGH:
         fields["enqueue_at_front"] = 1
-        if job.retries:
-            fields["enqueue_at_front_on_retry"] = 1
     if not job.redeliver:
         fields["reuse_once"] = 1
     if job.queue_timeout or job.deadline:
@@ -118,7 +126,20 @@ def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int | float]:
         fields["meta"] = job.meta
     if job.signature:
         fields["reuse_signature"] = job.signature
+    if job.callbacks:
+        fields.update(_callbacks_of(job.callbacks))
     return fields
+
+
+def callbacks(text: bytes | None) -> dict[When, NamedCallback] | None:
+    """Return the callbacks that lua/lib/callbacks.lua tells of; None where there are none."""
+    if not text:
+        return None
+    found: dict[str, list[str]] = json.loads(text.decode(errors="replace"))
+    return {
+        When(when): NamedCallback(name=name, timeout=_callback_limit(timeout))
+        for when, (name, timeout) in found.items()
+    }
 
 
 def retry_intervals(retries: int, delays: Sequence[timedelta]) -> list[int | float]:
@@ -203,6 +224,27 @@ def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:
 
 
 # -------------------------------------------------------------------------------------------
+
+
+def _retries_of(job: NewJob) -> dict[str, str | int]:
+    waits = json.dumps(retry_intervals(job.retries, job.retry_delays))
+    fields: dict[str, str | int] = {"retries_left": job.retries, "retry_intervals": waits}
+    if job.priority is Priority.HIGH:
+        fields["enqueue_at_front_on_retry"] = 1
+    return fields
+
+
+def _callbacks_of(callbacks: Mapping[When, NamedCallback]) -> dict[str, str | int]:
+    names = {f"{when}_callback_name": each.name for when, each in callbacks.items()}
+    limits = {f"{when}_callback_timeout": seconds(each.timeout) for when, each in callbacks.items()}
+    return names | limits
+
+
+def _callback_limit(text: str) -> timedelta | None:
+    try:
+        return duration(text.encode(), _CALLBACK_TIMEOUT)
+    except OverflowError:  # longer than any process lives
+        return None
 
 
 def _text(data: bytes | None) -> str:

@@ -101,6 +101,11 @@ class Connection:
         """Return the URL without its password."""
         return shown_url(self.settings.redis_url)
 
+    @property
+    def clients(self) -> Clients:
+        """redis-py's clients, for code that is not ours."""
+        return self._clients
+
     # -- running steps ----------------------------------------------------------------------
 
     def run(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:

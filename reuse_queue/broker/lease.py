@@ -20,7 +20,7 @@ from reuse_queue.settings import Settings
 GRACE = timedelta(seconds=60)
 # rq's defaults for jobs that say nothing themselves.
 _TIMEOUT, _RESULT_TTL = timedelta(seconds=180), timedelta(seconds=500)
-_CLAIMED_FIELDS = 10
+_CLAIMED_FIELDS = 11
 _RECORDED = {
     "f": Recorded.FINISHED,
     "e": Recorded.FAILED,
@@ -205,9 +205,8 @@ def _claim(reply: list[Any]) -> Claim:
 
 def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
     for at in range(0, len(words), _CLAIMED_FIELDS):
-        job_id, execution, data, timeout, result_ttl, losses, retries, enqueued, once, left_ms = (
-            words[at : at + _CLAIMED_FIELDS]
-        )
+        job_id, execution, data, timeout, result_ttl, *more = words[at : at + _CLAIMED_FIELDS]
+        losses, retries, enqueued, once, left_ms, named = more
         yield ClaimedJob(
             id=job_id.decode(),
             execution=execution.decode(),
@@ -219,6 +218,7 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             enqueued_at=codec.moment(enqueued),
             redeliver=once != b"1",
             ends_in=None if left_ms is None else timedelta(milliseconds=left_ms),
+            callbacks=codec.callbacks(named),
         )
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import redis
-from rq import Queue
+from rq import Callback, Queue
 from rq.job import Retry
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import NewJob, Priority
+from reuse_queue.job import NamedCallback, NewJob, Priority, When
 from reuse_queue.serializer import SerializerName, serializer
 
 ENV = "app"
@@ -50,6 +50,21 @@ JOBS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "urgent": (
         DEFAULTS | {"retry": Retry(1, enqueue_at_front=True), "at_front": True},
         {"priority": Priority.HIGH, "retries": 1},
+    ),
+    "called back": (
+        DEFAULTS
+        | {
+            "on_success": Callback("app.note", timeout=30),
+            "on_failure": Callback("app.mourn", timeout=-1),
+            "on_stopped": Callback("app.rest"),
+        },
+        {
+            "callbacks": {
+                When.SUCCESS: NamedCallback(name="app.note", timeout=timedelta(seconds=30)),
+                When.FAILURE: NamedCallback(name="app.mourn", timeout=None),
+                When.STOPPED: NamedCallback(name="app.rest"),
+            }
+        },
     ),
     "once": (
         DEFAULTS,

@@ -13,6 +13,7 @@ from reuse_queue.broker.connection import Connection
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import LeaseLost, RedisUnavailable
 from reuse_queue.facts import ReplicaState
+from reuse_worker.callbacks import Callbacks
 from reuse_worker.claimer import Claimer
 from reuse_worker.execute import Executor
 from reuse_worker.exit_code import ExitCode
@@ -55,8 +56,10 @@ class Daemon:
         self._report = report
         self._steps = Steps(connection, env.name, replica)
         self._recorder = Recorder(self._steps)
+        executor = Executor(env, replica, settings)
         self._slots = Slots(
-            Executor(env, replica, settings),
+            executor,
+            Callbacks(env, connection, executor.running),
             board,
             context,
             record=self._recorder.add,

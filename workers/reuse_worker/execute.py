@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -12,13 +12,19 @@ from typing import Any
 
 from reuse_queue import context
 from reuse_queue.board import Overdue
+from reuse_queue.callbacks import check_known
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.errors import DeadlinePassed, JobLost, UnknownTask
-from reuse_queue.job import ClaimedJob, Outcome, Verdict
+from reuse_queue.errors import (
+    DeadlinePassed,
+    InvalidSignature,
+    JobLost,
+    UnknownCallback,
+    UnknownTask,
+)
+from reuse_queue.job import ClaimedJob, Outcome, Verdict, When, named_ends
 from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
-from reuse_queue.task import Task
 from reuse_worker.failures import describe
 
 
@@ -34,9 +40,15 @@ class Call:
     """A claimed job, ready to run."""
 
     job: ClaimedJob
-    task: Task[..., Any]
+    function: Callable[..., Any]
+    is_async: bool
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+    final: bool = False
+    """What it raises is no reason to try again."""
+    returned: object = None
+    error: BaseException | None = None
+    """What it raised; kept only for a callback."""
     order: Order | None = None
     slot: int = -1
     """Where the board shows it while it runs; -1 before."""
@@ -88,17 +100,24 @@ class Executor:
         """
         try:
             if self._signer is not None:
-                self._signer.check(job.id, self.env.name, job.data, job.signature)
+                ends = named_ends(job.callbacks)
+                self._signer.check(job.id, self.env.name, job.data, job.signature, ends)
             name, args, kwargs = self.env.serializer.unpack(job.data)
             task = self.env.lookup(name)
             args, kwargs = task.signature.arguments(args, kwargs)
-        except UnknownTask as error:
-            error.add_note(f"Registered here: {', '.join(self.env.tasks) or 'no task at all'}.")
-            # No final failure: a retry may meet a replica whose code has the task.
-            return failed(job, error)
-        except Exception as error:  # noqa: BLE001  # the arguments' own classes may raise anything
+            if job.callbacks is not None:
+                check_known(self.env.name, self.env.callbacks, job.callbacks)
+        except InvalidSignature as error:
+            # What it names for its failure is not to be believed either.
             return failed(job, error, final=True)
-        call = Call(job, task, args, kwargs)
+        except (UnknownTask, UnknownCallback) as error:
+            known = self.env.tasks if isinstance(error, UnknownTask) else self.env.callbacks
+            error.add_note(f"Registered here: {', '.join(known) or 'nothing at all'}.")
+            # No final failure: a retry may meet a replica whose code has it.
+            return _refused(self.env, job, error, final=False)
+        except Exception as error:  # noqa: BLE001  # the arguments' own classes may raise anything
+            return _refused(self.env, job, error, final=True)
+        call = Call(job, task.function, task.is_async, args, kwargs)
         if job.ends_in is not None:
             call.ends_by = time.monotonic() + job.ends_in.total_seconds()
         return call
@@ -111,31 +130,32 @@ class Executor:
         job, began = call.job, time.perf_counter()
         left_s = None if limit is None else limit.left_s
         if left_s is not None and left_s <= 0:
-            return _late_to_start(job)
+            return _late_to_start(call, began)
         scope = asyncio.timeout(left_s)
         try:
-            with context.running(self._running(job)):
+            with context.running(self.running(job)):
                 async with scope:
-                    value = await call.task.function(*call.args, **call.kwargs)
+                    value = await call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
             if limit is not None and scope.expired() and isinstance(error, TimeoutError):
-                return _late(job, limit.meaning, error, began)
-            return failed(job, error, began=began)
-        return self._finished(job, value, began)
+                return _late(call, limit.meaning, error, began)
+            return _raised(call, error, began)
+        return self._finished(call, value, began)
 
     def run_here(self, call: Call) -> Outcome:
         """Run a sync task on the calling thread; whatever it raises is this job's failure."""
         job, began = call.job, time.perf_counter()
         if call.ends_by is not None and call.ends_by <= time.monotonic():
-            return _late_to_start(job)
+            return _late_to_start(call, began)
         try:
-            with context.running(self._running(job)):
-                value = call.task.function(*call.args, **call.kwargs)
+            with context.running(self.running(job)):
+                value = call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
-            return failed(job, error, began=began)
-        return self._finished(job, value, began)
+            return _raised(call, error, began)
+        return self._finished(call, value, began)
 
-    def _running(self, job: ClaimedJob) -> context.RunningJob:
+    def running(self, job: ClaimedJob) -> context.RunningJob:
+        """Return what a job's code may know of it."""
         return context.RunningJob(
             id=job.id,
             execution=job.execution,
@@ -145,15 +165,17 @@ class Executor:
             deliveries_lost=job.deliveries_lost,
         )
 
-    def _finished(self, job: ClaimedJob, value: object, began: float) -> Outcome:
+    def _finished(self, call: Call, value: object, began: float) -> Outcome:
         took = time.perf_counter() - began
-        data = None
+        job, data = call.job, None
+        call.returned = value
         if value is not None:
             try:
                 data = self.env.serializer.dumps(value)
                 check_size("the result", data, self.settings.max_payload)
             except Exception as error:  # noqa: BLE001  # the value's own class may raise anything
-                return failed(job, error, final=True, began=began)
+                call.final = True
+                return _raised(call, error, began)
         return Outcome(
             job_id=job.id,
             execution=job.execution,
@@ -165,10 +187,9 @@ class Executor:
 
 
 def failed(
-    job: ClaimedJob, error: BaseException, *, final: bool = False, began: float | None = None
+    job: ClaimedJob, error: BaseException, *, final: bool = False, took: timedelta = timedelta(0)
 ) -> Outcome:
     """Return the outcome of a job that raised; `final`: a retry would only repeat it."""
-    took = 0.0 if began is None else time.perf_counter() - began
     return Outcome(
         job_id=job.id,
         execution=job.execution,
@@ -176,7 +197,7 @@ def failed(
         error=describe(error),
         retry=not final,
         result_ttl=job.result_ttl,
-        took=timedelta(seconds=took),
+        took=took,
     )
 
 
@@ -197,19 +218,43 @@ def interrupted(job: ClaimedJob) -> Outcome:
     return failed(job, JobLost(text), final=True)
 
 
-def _late(job: ClaimedJob, meaning: Overdue, error: BaseException, began: float) -> Outcome:
+def _late(call: Call, meaning: Overdue, error: BaseException, began: float) -> Outcome:
     """Return the failure that names the limit; its cause shows where the coroutine was."""
-    cause = error.__cause__ or error.__context__  # the latter before Python 3.11.3
+    job, cause = call.job, error.__cause__ or error.__context__  # the latter before Python 3.11.3
     if meaning is Overdue.DEADLINE:
+        call.final = True
         late: TimeoutError = DeadlinePassed(f"job {job.id} had not ended by its deadline")
     else:
         limit = job.timeout.total_seconds() if job.timeout else 0
         late = TimeoutError(f"the job ran longer than its timeout of {limit:g} s")
     late.__cause__ = cause
-    return failed(job, late, final=meaning is Overdue.DEADLINE, began=began)
+    return _raised(call, late, began)
 
 
-def _late_to_start(job: ClaimedJob) -> Outcome:
+def _late_to_start(call: Call, began: float) -> Outcome:
     """Return the failure of a job that has waited here, for its turn, past its deadline."""
-    text = f"job {job.id} had not been started by its deadline"
-    return failed(job, DeadlinePassed(text), final=True)
+    call.final = True
+    return _raised(
+        call, DeadlinePassed(f"job {call.job.id} had not been started by its deadline"), began
+    )
+
+
+def _raised(call: Call, error: BaseException, began: float) -> Outcome:
+    if call.job.callbacks is not None:
+        call.error = error
+    took = timedelta(seconds=time.perf_counter() - began)
+    return failed(call.job, error, final=call.final, took=took)
+
+
+def _refused(
+    env: TaskEnvironment, job: ClaimedJob, error: Exception, *, final: bool
+) -> Call | Outcome:
+    """Return how a job fails that cannot be called: with a callback for that, by a call."""
+    callback = (job.callbacks or {}).get(When.FAILURE)
+    if callback is None or callback.name not in env.callbacks:
+        return failed(job, error, final=final)
+    return Call(job, _raise, True, (error,), {}, final=final)  # noqa: FBT003
+
+
+async def _raise(error: Exception) -> None:
+    raise error

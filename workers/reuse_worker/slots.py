@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from reuse_queue.board import Board, Overdue
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_worker.batch import Pace
+from reuse_worker.callbacks import Callbacks
 from reuse_worker.execute import Call, Executor, Order, canceled, interrupted
 from reuse_worker.sync_thread import SyncThread
 
@@ -24,6 +25,7 @@ class Slots:
 
     Args:
         executor: loads and runs calls.
+        callbacks: calls what they name for their ends.
         board: shows what runs.
         context: what every job sees a copy of.
         record: gets each outcome.
@@ -31,9 +33,10 @@ class Slots:
         broke: hears of an error that no job can be blamed for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the replica's parts
         self,
         executor: Executor,
+        callbacks: Callbacks,
         board: Board,
         context: contextvars.Context,
         *,
@@ -45,8 +48,9 @@ class Slots:
         self.pace = Pace()
         self.ended = 0
         """How many jobs have ended here so far."""
-        self.thread = SyncThread(executor.run_here, board, context, self._collect, broke)
+        self.thread = SyncThread(self._run_here, board, context, self._collect, broke)
         self._executor = executor
+        self._callbacks = callbacks
         self._board = board
         self._kill_grace_s = executor.settings.kill_grace.total_seconds()
         self._context = context
@@ -153,7 +157,7 @@ class Slots:
         """Start what waits, strictly in order; sync calls queue up on the thread's one slot."""
         while self._ahead and self._may_start(self._ahead[0]):
             call = self._ahead.popleft()
-            if call.task.is_async:
+            if call.is_async:
                 self._coroutines[call.job.execution] = call
                 call.running = asyncio.get_running_loop().create_task(
                     self._run(call), context=self._context.copy()
@@ -163,7 +167,7 @@ class Slots:
                 self.thread.add(call)
 
     def _may_start(self, call: Call) -> bool:
-        return self.free > 0 or (not call.task.is_async and bool(self._handed))
+        return self.free > 0 or (not call.is_async and bool(self._handed))
 
     async def _run(self, call: Call) -> None:
         job = call.job
@@ -177,6 +181,8 @@ class Slots:
                     call.slot = self._board.put(job.execution, killed_at, limit.meaning)
                 call.begun = True
                 outcome = await self._executor.run(call, limit)
+                if job.callbacks is not None:
+                    outcome = await self._callbacks.after(call, outcome, self.thread)
                 self._leave(call)
             else:
                 outcome = canceled(job)
@@ -185,6 +191,12 @@ class Slots:
                 self._fill()
         except Exception as error:  # noqa: BLE001  # ours: the task's own became an outcome
             self._broke(error)
+
+    def _run_here(self, call: Call) -> Outcome:
+        outcome = self._executor.run_here(call)
+        if call.job.callbacks is not None:
+            outcome = self._callbacks.after_here(call, outcome, self.thread)
+        return outcome
 
     def _leave(self, call: Call) -> None:
         if call.slot >= 0:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from datetime import timedelta
 from queue import SimpleQueue
 from typing import TypeVar
 
 from reuse_queue.board import Board, Overdue
 from reuse_queue.job import Outcome
-from reuse_worker.execute import Call
+from reuse_worker.execute import Call, Order
 
 T = TypeVar("T")
 
@@ -73,11 +76,20 @@ class SyncThread:
             if self._current is call:
                 self._board.move(call.slot, call.job.execution, deadline, Overdue.CANCELED)
 
+    def allow(self, call: Call, span: timedelta | None) -> None:
+        """Let a call, of whatever kind, go on for so long from now; None: for ever."""
+        meaning = Overdue.CANCELED if call.order is Order.CANCEL else Overdue.TIMEOUT
+        deadline = math.inf if span is None else time.monotonic() + span.total_seconds()
+        with self._lock:
+            if call.slot >= 0:
+                self._board.move(call.slot, call.job.execution, deadline, meaning)
+
     def hide(self) -> None:
         """Take what runs off the board for good: it is given back and the process ends."""
         with self._lock:
             if self._current is not None:
                 self._board.drop(self._current.slot)
+                self._current.slot = -1
                 self._current = None
 
     async def call(self, function: Callable[[], T]) -> T:

@@ -12,14 +12,15 @@ local function start(id)
   local job_key = rq .. 'job:' .. id
   -- pcall: what has left the queue must not be lost for one key of a wrong type.
   local job = redis.pcall('HMGET', job_key, 'status', 'data', 'timeout', 'result_ttl',
-    'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once', 'reuse_by')
+    'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once', 'reuse_by',
+    'success_callback_name', 'failure_callback_name', 'stopped_callback_name')
   local ends_in = job[9] and time_left(id, job[9])
   if not RUNNABLE[job[1] or ''] or not job[2] or ends_in == nil then
     dropped[#dropped + 1] = id
     return
   end
   given = given + 1
-  local execution = ARGV[3 + given]
+  local execution, at = ARGV[3 + given], #jobs
   local member = id .. ':' .. execution
   -- A microsecond apart: release puts jobs back in the order in which they were claimed.
   local created = string.format('%.6f', seconds + given / 1000000)
@@ -34,10 +35,9 @@ local function start(id)
   leases[#leases + 1] = math.floor(seconds) + lasts
   leases[#leases + 1] = member
   members[given] = member
-  local at = #jobs
   jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2], job[3]
   jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
-  jobs[at + 9], jobs[at + 10] = job[8], ends_in
+  jobs[at + 9], jobs[at + 10], jobs[at + 11] = job[8], ends_in, callbacks(job_key, job, 10)
 end
 
 -- hold: note what all those that were started have in common.

@@ -1,0 +1,19 @@
+-- callbacks: what a job names to be called at its end.
+
+-- `job` holds the names at success, failure and stop from the place `at` on. Returns JSON: for each
+-- that is named its name and timeout (s); false for a job that names nothing, as most do.
+local function callbacks(job_key, job, at)
+  local success, failure, stopped = job[at] or '', job[at + 1] or '', job[at + 2] or ''
+  if success == '' and failure == '' and stopped == '' then
+    return false
+  end
+  local timeouts = redis.call('HMGET', job_key, 'success_callback_timeout',
+    'failure_callback_timeout', 'stopped_callback_timeout')
+  local found = {}
+  for i, named in ipairs({{'success', success}, {'failure', failure}, {'stopped', stopped}}) do
+    if named[2] ~= '' then
+      found[named[1]] = {named[2], timeouts[i] or ''}
+    end
+  end
+  return cjson.encode(found)
+end

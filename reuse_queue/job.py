@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+from typing import NamedTuple
 
 
 class JobStatus(StrEnum):
@@ -65,13 +66,13 @@ def named_ends(callbacks: Mapping[When, NamedCallback] | None) -> bytes:
     return "\n".join(f"{when} {found[when].name}" for when in When if when in found).encode()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewJob:
-    """A job to be enqueued; its payload is serialized already."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Terms:
+    """What the new jobs of one task, called with the same options, have in common.
 
-    id: str
-    data: bytes
-    """rq's `data` field: the serialized (function name, None, args, kwargs), zlib or not."""
+    Told apart by identity, so that what was made of them once is found again at no cost.
+    """
+
     description: str
     timeout: timedelta | None = None
     """Longest run of one attempt; None for no limit."""
@@ -91,9 +92,18 @@ class NewJob:
     redeliver: bool = True
     """False: at most once; a job lost with its replica fails instead of running again."""
     meta: bytes | None = None
+    callbacks: Mapping[When, NamedCallback] | None = None
+
+
+class NewJob(NamedTuple):
+    """A job to be enqueued; its payload is serialized already."""
+
+    id: str
+    data: bytes
+    """rq's `data` field: the serialized (function name, None, args, kwargs), zlib or not."""
+    terms: Terms
     signature: bytes | None = None
     """Of the payload, where the application has keys."""
-    callbacks: Mapping[When, NamedCallback] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,8 +13,9 @@ from reuse_queue.broker.queue import JobQueue
 from reuse_queue.embedded import settings_here
 from reuse_queue.handle import Jobs
 from reuse_queue.job import NewJob, named_ends
+from reuse_queue.serializer import compressed
 from reuse_queue.settings import Settings
-from reuse_queue.signing import signer
+from reuse_queue.signing import Signer, signer
 
 T = TypeVar("T")
 
@@ -59,11 +60,7 @@ class RedisLink:
             yield from self._fleet.announce(environment.record())
             self._announced.add(name)
         if self._signer is not None:
-            sign = self._signer.sign
-            jobs = [
-                replace(job, signature=sign(job.id, name, job.data, named_ends(job.callbacks)))
-                for job in jobs
-            ]
+            jobs = [_signed(self._signer, name, job) for job in jobs]
         yield from self.jobs.enqueue(name, jobs)
 
     def run(self, step: Step[T]) -> T:
@@ -73,6 +70,14 @@ class RedisLink:
     async def arun(self, step: Step[T]) -> T:
         """Run a step with the asynchronous client."""
         return await self.connection.arun(step, patience=self._patience)
+
+
+def _signed(by: Signer, env: str, job: NewJob) -> NewJob:
+    # As rq's tools write it when they save a job: the signature must fit then, too.
+    data = compressed(job.data)
+    return job._replace(
+        data=data, signature=by.sign(job.id, env, data, named_ends(job.terms.callbacks))
+    )
 
 
 def redis_link(where: str | Settings | Connection | None, patience: timedelta) -> RedisLink:

@@ -16,6 +16,7 @@ from reuse_queue.errors import NotDeserializable, NotSerializable, PayloadTooLar
 
 SerializerName: TypeAlias = Literal["json", "pickle"]
 _MIB = 1024 * 1024
+_WORTH_ZIPPING = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Serializer:
     def pack(
         self, function_name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], limit: int = 0
     ) -> bytes:
-        """Return a call as rq's compressed `data`; with a `limit`, of so many bytes at most.
+        """Return a call as rq's `data`, of at most `limit` bytes (if not 0); compressed if long.
 
         Raises:
             NotSerializable: an argument cannot be written.
@@ -43,7 +44,8 @@ class Serializer:
         data = self.dumps((function_name, None, args, dict(kwargs)))
         if limit:
             check_size(f"the arguments of {function_name}", data, limit)
-        return zlib.compress(data)
+        # Short data would grow, and zlib takes longer to set up than all else; rq reads both.
+        return data if len(data) < _WORTH_ZIPPING else zlib.compress(data)
 
     def unpack(self, data: bytes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return function name, args and kwargs of a job's `data`, compressed or not.
@@ -151,6 +153,15 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "it is nested too deeply, or holds itself"
     return str(error) or type(error).__name__
+
+
+def compressed(data: bytes) -> bytes:
+    """Return a job's `data` in the form that rq itself writes, whatever its length."""
+    try:
+        zlib.decompress(data)
+    except zlib.error:
+        return zlib.compress(data)
+    return data
 
 
 def _inflated(data: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""redis-py's clients of one Redis: a blocking one, and one for each event loop."""
+"""redis-py's clients of one Redis, and their lines: blocking ones, and those of each loop."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import redis
 import redis.asyncio
 
+from reuse_queue.broker.lines import AsyncLines, Lines
+
 REPLY_TIMEOUT_S = 15.0
 """A reply that takes longer than this is not coming: the connection is half-open."""
 _CONNECT_TIMEOUT_S = 5
@@ -21,6 +23,7 @@ _inherited: list[object] = []
 @dataclass(frozen=True, slots=True)
 class _OnLoop:
     client: redis.asyncio.Redis
+    lines: AsyncLines
     until_end: AsyncGenerator[None, None]
 
 
@@ -29,7 +32,8 @@ class _Held:
     """What belongs to one process."""
 
     pid: int = field(default_factory=os.getpid)
-    blocking: redis.Redis | None = None
+    client: redis.Redis | None = None
+    lines: Lines | None = None
     on_loops: dict[asyncio.AbstractEventLoop, _OnLoop] = field(default_factory=dict)
 
 
@@ -47,30 +51,35 @@ class Clients:
     def blocking(self) -> redis.Redis:
         """Return the blocking client."""
         held = self._of_this_process()
-        if held.blocking is None:
-            held.blocking = redis.Redis.from_url(
+        if held.client is None:
+            held.client = redis.Redis.from_url(
                 self._url,
                 socket_timeout=REPLY_TIMEOUT_S,
                 socket_connect_timeout=_CONNECT_TIMEOUT_S,
                 health_check_interval=0,
                 retry=None,
             )
-        return held.blocking
+        return held.client
 
     def asynchronous(self) -> redis.asyncio.Redis:
         """Return the running loop's client."""
-        held, loop = self._of_this_process(), asyncio.get_running_loop()
-        found = held.on_loops.get(loop)
-        if found is None:
-            for each in [other for other in held.on_loops if other.is_closed()]:
-                held.on_loops.pop(each, None)
-            found = held.on_loops[loop] = _on_this_loop(self._url)
-        return found.client
+        return self._on_this_loop().client
+
+    def lines(self) -> Lines:
+        """Return the blocking client's lines."""
+        held = self._of_this_process()
+        if held.lines is None:
+            held.lines = Lines(self.blocking())
+        return held.lines
+
+    def async_lines(self) -> AsyncLines:
+        """Return the lines of the running loop's client."""
+        return self._on_this_loop().lines
 
     def close(self) -> None:
         """Close the blocking client."""
         held = self._of_this_process()
-        client, held.blocking = held.blocking, None
+        client, held.client, held.lines = held.client, None, None
         if client is not None:
             client.close()
 
@@ -81,6 +90,15 @@ class Clients:
             await found.until_end.aclose()
         self.close()
 
+    def _on_this_loop(self) -> _OnLoop:
+        held, loop = self._of_this_process(), asyncio.get_running_loop()
+        found = held.on_loops.get(loop)
+        if found is None:
+            for each in [other for other in held.on_loops if other.is_closed()]:
+                held.on_loops.pop(each, None)
+            found = held.on_loops[loop] = _on_loop(self._url)
+        return found
+
     def _of_this_process(self) -> _Held:
         if self._held.pid != os.getpid():
             # The parent's sockets are the parent's, and its loop's epoll is shared with us: even
@@ -90,7 +108,7 @@ class Clients:
         return self._held
 
 
-def _on_this_loop(url: str) -> _OnLoop:
+def _on_loop(url: str) -> _OnLoop:
     # No socket_timeout (redis-py's default would be 5 s, just what a wait for a job takes): there
     # is a deadline for every reply.
     client = redis.asyncio.Redis.from_url(
@@ -105,7 +123,7 @@ def _on_this_loop(url: str) -> _OnLoop:
     # asynchronous generators that began on it.
     with contextlib.suppress(StopIteration):
         until_end.asend(None).send(None)
-    return _OnLoop(client, until_end)
+    return _OnLoop(client, AsyncLines(client), until_end)
 
 
 async def _closing(client: redis.asyncio.Redis) -> AsyncGenerator[None, None]:

@@ -16,10 +16,10 @@ from reuse_queue.job import (
     Job,
     JobStatus,
     NamedCallback,
-    NewJob,
     Priority,
     ResultKind,
     ResultRecord,
+    Terms,
     When,
 )
 
@@ -104,30 +104,27 @@ def texts(data: bytes | None) -> tuple[str, ...]:
 # -- a job's hash ---------------------------------------------------------------------------
 
 
-def new_job(env: str, job: NewJob) -> dict[str, str | bytes | int | float]:
-    """Return the fields of a new job that depend on it; lua/enqueue.lua adds the others."""
+def terms(env: str, new: Terms) -> dict[str, str | bytes | int | float]:
+    """Return the fields that new jobs have in common; lua/enqueue.lua adds the others."""
     fields: dict[str, str | bytes | int | float] = {
         "origin": env,
-        "data": job.data,
-        "description": job.description,
-        "timeout": seconds(job.timeout),
-        "result_ttl": seconds(job.result_ttl),
-        "failure_ttl": seconds(job.failure_ttl),
+        "description": new.description,
+        "timeout": seconds(new.timeout),
+        "result_ttl": seconds(new.result_ttl),
+        "failure_ttl": seconds(new.failure_ttl),
     }
-    if job.retries:
-        fields.update(_retries_of(job))
-    if job.priority is Priority.HIGH:
+    if new.retries:
+        fields.update(_retries_of(new))
+    if new.priority is Priority.HIGH:
         fields["enqueue_at_front"] = 1
-    if not job.redeliver:
+    if not new.redeliver:
         fields["reuse_once"] = 1
-    if job.queue_timeout or job.deadline:
-        fields.update(_limits_of(job))
-    if job.meta:
-        fields["meta"] = job.meta
-    if job.signature:
-        fields["reuse_signature"] = job.signature
-    if job.callbacks:
-        fields.update(_callbacks_of(job.callbacks))
+    if new.queue_timeout or new.deadline:
+        fields.update(_limits_of(new))
+    if new.meta:
+        fields["meta"] = new.meta
+    if new.callbacks:
+        fields.update(_callbacks_of(new.callbacks))
     return fields
 
 
@@ -226,10 +223,10 @@ def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:
 # -------------------------------------------------------------------------------------------
 
 
-def _retries_of(job: NewJob) -> dict[str, str | int]:
-    waits = json.dumps(retry_intervals(job.retries, job.retry_delays))
-    fields: dict[str, str | int] = {"retries_left": job.retries, "retry_intervals": waits}
-    if job.priority is Priority.HIGH:
+def _retries_of(new: Terms) -> dict[str, str | int]:
+    waits = json.dumps(retry_intervals(new.retries, new.retry_delays))
+    fields: dict[str, str | int] = {"retries_left": new.retries, "retry_intervals": waits}
+    if new.priority is Priority.HIGH:
         fields["enqueue_at_front_on_retry"] = 1
     return fields
 
@@ -258,8 +255,8 @@ def _span(text: bytes | None) -> timedelta | None:
         return None
 
 
-def _limits_of(job: NewJob) -> dict[str, int | float]:
-    limits = {"reuse_queue_timeout": job.queue_timeout, "reuse_deadline": job.deadline}
+def _limits_of(new: Terms) -> dict[str, int | float]:
+    limits = {"reuse_queue_timeout": new.queue_timeout, "reuse_deadline": new.deadline}
     return {name: _short(each.total_seconds()) for name, each in limits.items() if each}
 
 

@@ -22,6 +22,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from reuse_queue.broker.clients import REPLY_TIMEOUT_S, Clients
 from reuse_queue.broker.keys import Keys
+from reuse_queue.broker.lines import Borrowed, Exchange
 from reuse_queue.broker.scripts import script
 from reuse_queue.errors import InvalidSettings, RedisRefused, RedisUnavailable, ReuseQueueError
 from reuse_queue.settings import DEFAULT_REDIS_URL, Settings
@@ -93,7 +94,7 @@ class Connection:
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
-        self._theirs = client
+        self._theirs = None if client is None else Borrowed(client)
         self._clients = Clients(settings.redis_url)
         _check_url(settings.redis_url)
 
@@ -115,23 +116,20 @@ class Connection:
             RedisUnavailable: Redis could not be reached within `patience`.
             RedisRefused: it answered, with an error.
         """
-        reply: Any = None
-        with self._errors():
+        try:
+            request = next(make)
             while True:
                 try:
-                    request = make.send(reply)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
-                waits = _waits(patience)
-                while True:
-                    try:
-                        reply = self._ask(request)
-                        break
-                    except _PASSING:
-                        wait = next(waits, None)
-                        if wait is None:
-                            raise
-                        time.sleep(wait)
+                    reply = self._ask(request)
+                except _PASSING as error:
+                    reply = self._ask_again(request, patience, error)
+                request = make.send(reply)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
+        except ReuseQueueError:
+            raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
+        except (*_PASSING, redis.ResponseError) as error:
+            raise self._named(error) from error
 
     async def arun(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:
         """Run a step with the asynchronous client and return its result.
@@ -140,23 +138,20 @@ class Connection:
             RedisUnavailable: Redis could not be reached within `patience`.
             RedisRefused: it answered, with an error.
         """
-        reply: Any = None
-        with self._errors():
+        try:
+            request = next(make)
             while True:
                 try:
-                    request = make.send(reply)
-                except StopIteration as stop:
-                    return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
-                waits = _waits(patience)
-                while True:
-                    try:
-                        reply = await self._aask(request)
-                        break
-                    except _PASSING:
-                        wait = next(waits, None)
-                        if wait is None:
-                            raise
-                        await asyncio.sleep(wait)
+                    reply = await self._aask(request)
+                except _PASSING as error:
+                    reply = await self._aask_again(request, patience, error)
+                request = make.send(reply)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
+        except ReuseQueueError:
+            raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
+        except (*_PASSING, redis.ResponseError) as error:
+            raise self._named(error) from error
 
     @contextlib.asynccontextmanager
     async def listen(self, *channels: str) -> AsyncIterator[redis.asyncio.client.PubSub]:
@@ -169,12 +164,15 @@ class Connection:
         """
         pubsub = self._clients.asynchronous().pubsub(ignore_subscribe_messages=True)
         try:
-            with self._errors():
-                await pubsub.subscribe(*channels)
-                for _ in channels:
-                    # The server's confirmations: what is published from now on is heard.
-                    await pubsub.get_message(timeout=REPLY_TIMEOUT_S)
-                yield pubsub
+            await pubsub.subscribe(*channels)
+            for _ in channels:
+                # The server's confirmations: what is published from now on is heard.
+                await pubsub.get_message(timeout=REPLY_TIMEOUT_S)
+            yield pubsub
+        except ReuseQueueError:
+            raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
+        except (*_PASSING, redis.ResponseError) as error:
+            raise self._named(error) from error
         finally:
             with contextlib.suppress(RedisError, OSError):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
@@ -190,72 +188,60 @@ class Connection:
     # ---------------------------------------------------------------------------------------
 
     def _ask(self, request: Request) -> Any:
-        client = self._client()
-        if isinstance(request, Command):
-            try:
-                return _execute(client, request.words())
-            except NoScriptError:
-                return _execute(client, request.words(whole=True))
-        replies = self._pipe(client, [each.words() for each in request])
-        missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        again = self._pipe(client, [request[i].words(whole=True) for i in missed])
-        return _merged(replies, missed, again)
+        lines: Exchange = self._theirs or self._clients.lines()
+        commands = [request] if isinstance(request, Command) else request
+        if not commands:
+            return []
+        replies = lines.exchange([each.words() for each in commands])
+        missed = _missed(replies)
+        if missed:
+            again = lines.exchange([commands[i].words(whole=True) for i in missed])
+            replies = _merged(replies, missed, again)
+        return _answer(request, replies)
 
     async def _aask(self, request: Request) -> Any:
-        client = self._clients.asynchronous()
-        if isinstance(request, Command):
-            async with asyncio.timeout(REPLY_TIMEOUT_S + request.blocks_s):
-                try:
-                    return await _execute(client, request.words())
-                except NoScriptError:
-                    return await _execute(client, request.words(whole=True))
-        async with asyncio.timeout(REPLY_TIMEOUT_S):
-            return await self._abatch(client, request)
-
-    async def _abatch(self, client: redis.asyncio.Redis, request: Sequence[Command]) -> list[Any]:
-        replies = await self._apipe(client, [each.words() for each in request])
-        missed = [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        again = await self._apipe(client, [request[i].words(whole=True) for i in missed])
-        return _merged(replies, missed, again)
-
-    @staticmethod
-    def _pipe(client: redis.Redis, commands: list[tuple[Value, ...]]) -> list[Any]:
+        lines = self._clients.async_lines()
+        commands = [request] if isinstance(request, Command) else request
         if not commands:
             return []
-        with client.pipeline(transaction=False) as pipe:
-            for words in commands:
-                _execute(pipe, words)
-            return pipe.execute(raise_on_error=False)
+        async with asyncio.timeout(REPLY_TIMEOUT_S + max(each.blocks_s for each in commands)):
+            replies = await lines.exchange([each.words() for each in commands])
+            missed = _missed(replies)
+            if missed:
+                again = await lines.exchange([commands[i].words(whole=True) for i in missed])
+                replies = _merged(replies, missed, again)
+        return _answer(request, replies)
 
-    @staticmethod
-    async def _apipe(client: redis.asyncio.Redis, commands: list[tuple[Value, ...]]) -> list[Any]:
-        if not commands:
-            return []
-        async with client.pipeline(transaction=False) as pipe:
-            for words in commands:
-                _execute(pipe, words)
-            return await pipe.execute(raise_on_error=False)
+    def _ask_again(self, request: Request, patience: timedelta, error: Exception) -> Any:
+        for wait in _waits(patience):
+            time.sleep(wait)
+            try:
+                return self._ask(request)
+            except _PASSING as latest:
+                error = latest
+        raise error
 
-    def _client(self) -> redis.Redis:
-        return self._clients.blocking() if self._theirs is None else self._theirs
+    async def _aask_again(self, request: Request, patience: timedelta, error: Exception) -> Any:
+        for wait in _waits(patience):
+            await asyncio.sleep(wait)
+            try:
+                return await self._aask(request)
+            except _PASSING as latest:
+                error = latest
+        raise error
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except ReuseQueueError:
-            raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
-        except _PASSING as error:
-            if isinstance(error, redis.AuthenticationError):
-                why = "it wants a password, as in redis://:PASSWORD@host:6379"
-                if _NO_LOGIN not in str(error):
-                    why = str(error)
-                raise RedisUnavailable(f"Redis at {self} refused the login: {why}") from error
-            raise RedisUnavailable(
+    def _named(self, error: Exception) -> Exception:
+        """Return the error of ours that says what happened."""
+        if isinstance(error, redis.AuthenticationError):
+            why = "it wants a password, as in redis://:PASSWORD@host:6379"
+            if _NO_LOGIN not in str(error):
+                why = str(error)
+            return RedisUnavailable(f"Redis at {self} refused the login: {why}")
+        if isinstance(error, _PASSING):
+            return RedisUnavailable(
                 f"Redis at {self} cannot be reached: {str(error) or 'no answer'}{self._hint()}"
-            ) from error
-        except redis.ResponseError as error:
-            raise RedisRefused(f"Redis at {self} refused a command: {error}") from error
+            )
+        return RedisRefused(f"Redis at {self} refused a command: {error}")
 
     def _hint(self) -> str:
         if self.settings.redis_url != DEFAULT_REDIS_URL:
@@ -283,10 +269,6 @@ def _check_url(url: str) -> None:
         )
 
 
-def _execute(client: Any, words: tuple[Value, ...]) -> Any:
-    return client.execute_command(*words)
-
-
 def _waits(patience: timedelta) -> Iterator[float]:
     """Yield jittered, growing waits for `patience`, counted from the first failure on."""
     gives_up = time.monotonic() + patience.total_seconds()
@@ -296,10 +278,19 @@ def _waits(patience: timedelta) -> Iterator[float]:
         wait = min(wait * 2, _LONGEST_WAIT_S)
 
 
+def _missed(replies: list[Any]) -> list[int]:
+    """Return which commands were scripts that the server does not have (yet, or any more)."""
+    return [i for i, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+
+
 def _merged(replies: list[Any], missed: list[int], again: list[Any]) -> list[Any]:
     for place, reply in zip(missed, again, strict=True):
         replies[place] = reply
+    return replies
+
+
+def _answer(request: Request, replies: list[Any]) -> Any:
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
-    return replies
+    return replies[0] if isinstance(request, Command) else replies

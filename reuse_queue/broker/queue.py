@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from itertools import groupby
 
 from reuse_queue.broker import codec
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.errors import JobNotFound
-from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultRecord
+from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultRecord, Terms
 
 Ending = tuple[JobStatus | None, ResultRecord | None]
 
@@ -37,6 +39,8 @@ class JobQueue:
 
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
+        # Single jobs are written so often that to put these names together would show.
+        self._to_enqueue = lru_cache(maxsize=1024)(partial(_to_enqueue, keys))
 
     def enqueue(self, env: str, jobs: Sequence[NewJob]) -> Step[int]:
         """Write jobs and push their ids; return how many were new.
@@ -44,17 +48,11 @@ class JobQueue:
         One round trip (batches of at most 1,000 in one pipeline). A job whose id exists already
         is left as it is, so a repeat after a lost reply is harmless. Wakes the scaler.
         """
-        keys = (
-            self._keys.queue(env),
-            self._keys.urgent(env),
-            self._keys.registry("scheduled", env),
-            self._keys.queues(),
-            self._keys.environment(env),
-            self._keys.limits(env),
-        )
-        shared = (self._keys.job(""), env, self._keys.wake_channel())
-        batches = _batches(_words(env, job) for job in jobs)
-        replies = yield [call("enqueue", keys, *shared, *words) for words in batches]
+        keys, shared = self._to_enqueue(env)
+        calls = [call("enqueue", keys, *shared, *words) for words in _batches(env, jobs)]
+        if len(calls) == 1:
+            return int((yield calls[0]))
+        replies = yield calls
         return sum(replies)
 
     def fetch(self, job_id: str) -> Step[Job]:
@@ -223,33 +221,60 @@ class JobQueue:
         return call(script, (*keys.books(env), *further), *keys.names(env), *words)
 
 
-def _words(env: str, job: NewJob) -> list[Value]:
-    """Return what lua/enqueue.lua is to know of one job."""
+def _to_enqueue(keys: Keys, env: str) -> tuple[tuple[str, ...], tuple[Value, ...]]:
+    """Return the keys of lua/enqueue.lua, and the words that come before those of the jobs."""
+    names = (
+        keys.queue(env),
+        keys.urgent(env),
+        keys.registry("scheduled", env),
+        keys.queues(),
+        keys.environment(env),
+        keys.limits(env),
+    )
+    return names, (keys.job(""), env, keys.wake_channel())
+
+
+def _batches(env: str, jobs: Iterable[NewJob]) -> Iterator[list[Value]]:
+    """Yield the words of so many jobs as one call of lua/enqueue.lua may take.
+
+    Jobs of the same terms that follow each other share the words for them.
+    """
+    words: list[Value] = []
+    count = size = 0
+    for (terms, signed), group in groupby(jobs, _alike):
+        shared = (int(signed), *_shared_words(env, terms))
+        own: list[Value] = []
+        alike = 0
+        for job in group:
+            if count == _MAX_BATCH or (count and size + len(job.data) > _MAX_BATCH_BYTES):
+                yield words + _group(alike, shared, own)
+                words, own, alike, count, size = [], [], 0, 0, 0
+            own += (job.id, job.data, job.signature) if job.signature else (job.id, job.data)
+            alike, count, size = alike + 1, count + 1, size + len(job.data)
+        words += _group(alike, shared, own)
+    if words:
+        yield words
+
+
+def _alike(job: NewJob) -> tuple[Terms, bool]:
+    return job.terms, job.signature is not None
+
+
+def _group(count: int, shared: tuple[Value, ...], own: list[Value]) -> list[Value]:
+    return [count, *shared, *own] if count else []
+
+
+@lru_cache(maxsize=1024)
+def _shared_words(env: str, terms: Terms) -> list[Value]:
     times = ""
-    if job.delay or job.queue_timeout or job.deadline:
-        times = ",".join(map(_seconds, (job.delay, job.queue_timeout, job.deadline)))
-    fields = [word for pair in codec.new_job(env, job).items() for word in pair]
-    urgent = int(job.priority is Priority.HIGH)
-    return [job.id, times, urgent, len(fields), *fields]
+    if terms.delay or terms.queue_timeout or terms.deadline:
+        times = ",".join(map(_seconds, (terms.delay, terms.queue_timeout, terms.deadline)))
+    fields = [word for pair in codec.terms(env, terms).items() for word in pair]
+    return [times, int(terms.priority is Priority.HIGH), len(fields), *fields]
 
 
 def _seconds(span: timedelta | None) -> str:
     return f"{span.total_seconds():.6f}" if span else ""
-
-
-def _batches(jobs: Iterable[list[Value]]) -> Iterator[list[Value]]:
-    """Yield the words of so many jobs as one call may take."""
-    words: list[Value] = []
-    count = size = 0
-    for job in jobs:
-        grows = sum(len(word) for word in job if isinstance(word, str | bytes))
-        if count == _MAX_BATCH or (count and size + grows > _MAX_BATCH_BYTES):
-            yield words
-            words, count, size = [], 0, 0
-        words += job
-        count, size = count + 1, size + grows
-    if words:
-        yield words
 
 
 def _parts(origins: dict[str, bytes | None], most: int) -> Iterator[tuple[str, list[str]]]:

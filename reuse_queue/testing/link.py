@@ -91,8 +91,8 @@ class InlineLink:
             task=task.name,
             args=args,
             kwargs=kwargs,
-            priority=new.priority,
-            delay=new.delay,
+            priority=new.terms.priority,
+            delay=new.terms.delay,
         )
         self.jobs.recorded.append(job)
         while job.status is JobStatus.STARTED:
@@ -102,10 +102,10 @@ class InlineLink:
     def _attempt(self, environment: TaskEnvironment, job: InlineJob, new: NewJob) -> None:
         # Read anew each time: what one attempt does to its arguments, the next must not see.
         task, args, kwargs = _read(environment, new)
-        left = new.retries + 1 - job.attempts
+        left = new.terms.retries + 1 - job.attempts
         try:
             with running(_running(job, left)):
-                value = self._loop.call(_timed(task, new.timeout), *args, **kwargs)
+                value = self._loop.call(_timed(task, new.terms.timeout), *args, **kwargs)
             data = None if value is None else environment.serializer.dumps(value)
             check_size(f"the result of {task.name}", data or b"", self.settings.max_payload)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  # a task's
@@ -115,7 +115,7 @@ class InlineLink:
                 job.record = ResultRecord(kind=ResultKind.FAILED, error=text)
                 job.status = JobStatus.FAILED
         else:
-            if new.result_ttl != timedelta(0):
+            if new.terms.result_ttl != timedelta(0):
                 job.record = ResultRecord(kind=ResultKind.SUCCESSFUL, value=data)
             job.status = JobStatus.FINISHED
 

@@ -1,5 +1,7 @@
 """Our enqueue beside rq's `enqueue_many`: the same keys, the same fields, the same values."""
 
+import contextlib
+import zlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,7 +13,7 @@ from rq.job import Retry
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import NamedCallback, NewJob, Priority, When
+from reuse_queue.job import NamedCallback, NewJob, Priority, Terms, When
 from reuse_queue.serializer import SerializerName, serializer
 
 ENV = "app"
@@ -86,7 +88,7 @@ def content(raw: Any) -> dict[str, Any]:
 
 def ours(connection: Connection, name: SerializerName, options: dict[str, Any]) -> None:
     data = serializer(name).pack(*CALL)
-    job = NewJob(id="j1", data=data, description="app.classify('x', n=1)", **options)
+    job = NewJob(id="j1", data=data, terms=Terms(description="app.classify('x', n=1)", **options))
     connection.run(JobQueue(connection.keys).enqueue(ENV, [job]))
 
 
@@ -97,7 +99,10 @@ def theirs(raw: redis.Redis, name: SerializerName, options: dict[str, Any]) -> N
 
 
 def fields(found: dict[str, Any]) -> dict[bytes, bytes]:
+    """Return the job's fields; rq compresses all data, ours only where that saves."""
     mapping: dict[bytes, bytes] = found.pop("rq:job:j1")[0]
+    with contextlib.suppress(zlib.error):
+        mapping[b"data"] = zlib.decompress(mapping[b"data"])
     return mapping
 
 

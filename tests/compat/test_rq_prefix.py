@@ -16,7 +16,7 @@ from rq.job import Job
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import JobStatus, NewJob
+from reuse_queue.job import JobStatus, NewJob, Terms
 from reuse_queue.serializer import serializer
 from reuse_queue.settings import Settings
 from support.site import ENV, Site, failed, finished
@@ -27,7 +27,8 @@ site, jobs = Site(connection, raw), JobQueue(connection.keys)
 site.replica("r1")
 stock = Queue(ENV, connection=raw, serializer="json")
 
-ours = NewJob(id="ours", data=serializer("json").pack("app.f", (), {}), description="app.f()")
+data = serializer("json").pack("app.f", (), {})
+ours = NewJob(id="ours", data=data, terms=Terms(description="app.f()"))
 assert connection.run(jobs.enqueue(ENV, [ours])) == 1
 theirs = stock.enqueue("app.f", job_id="theirs")
 Queue("elsewhere", connection=raw, serializer="json").enqueue(

@@ -17,7 +17,7 @@ from rq.worker import SimpleWorker
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import JobStatus, NewJob, Priority, ResultKind
+from reuse_queue.job import JobStatus, NewJob, Priority, ResultKind, Terms
 from reuse_queue.serializer import SerializerName, serializer
 from support.site import ENV, Site, failed, finished
 
@@ -33,7 +33,7 @@ def site(connection: Connection, raw: redis.Redis) -> Site:
 
 def put(site: Site, job_id: str, written: SerializerName = "json", **options: object) -> None:
     data = serializer(written).pack("math.hypot", (3, 4), {})
-    new = NewJob(id=job_id, data=data, description="math.hypot(3, 4)", **options)  # type: ignore[arg-type]
+    new = NewJob(id=job_id, data=data, terms=Terms(description="math.hypot(3, 4)", **options))  # type: ignore[arg-type]
     assert site.connection.run(JobQueue(site.keys).enqueue(ENV, [new])) == 1
 
 

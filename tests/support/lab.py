@@ -27,7 +27,7 @@ from reuse_queue.facts import (
     ReplicaState,
     Snapshot,
 )
-from reuse_queue.job import Job, NewJob
+from reuse_queue.job import Job, NewJob, Terms
 from reuse_queue.serializer import serializer
 from reuse_queue.settings import Settings
 from support.eventually import eventually
@@ -185,8 +185,10 @@ class Lab:
         job = NewJob(
             id=uuid.uuid4().hex,
             data=serializer("json").pack(f"trial_app.{task}", args, {}),
-            description=task,
-            timeout=None if timeout is None else timedelta(seconds=timeout),
+            terms=Terms(
+                description=task,
+                timeout=None if timeout is None else timedelta(seconds=timeout),
+            ),
         )
         await self.connection.arun(self.queue.enqueue(ENV, [job]))
         return job.id

@@ -34,11 +34,25 @@ def test_plain_values_are_written_byte_for_byte_as_rq_writes_them(value: Any):
 
 
 @pytest.mark.parametrize("ours", [JSON, PICKLE])
-def test_a_call_is_rqs_compressed_tuple_and_comes_back(ours: Any):
+def test_a_call_is_rqs_tuple_and_comes_back(ours: Any):
     data = ours.pack("app.f", ("a", 1), {"top": 2})
     theirs = JSONSerializer if ours is JSON else DefaultSerializer
-    assert data == zlib.compress(theirs.dumps(("app.f", None, ("a", 1), {"top": 2})))
+    assert data == theirs.dumps(("app.f", None, ("a", 1), {"top": 2}))
     assert ours.unpack(data) == ("app.f", ("a", 1), {"top": 2})
+
+
+@pytest.mark.parametrize("ours", [JSON, PICKLE])
+def test_a_long_call_is_rqs_compressed_tuple_and_comes_back(ours: Any):
+    data = ours.pack("app.f", ("a" * 500,), {})
+    theirs = JSONSerializer if ours is JSON else DefaultSerializer
+    assert data == zlib.compress(theirs.dumps(("app.f", None, ("a" * 500,), {})))
+    assert ours.unpack(data) == ("app.f", ("a" * 500,), {})
+
+
+def test_no_short_call_could_be_taken_for_a_compressed_one():
+    for ours in (JSON, PICKLE):
+        with pytest.raises(zlib.error):
+            zlib.decompress(ours.pack("app.f", (), {}))
 
 
 def test_data_that_was_never_compressed_is_read_as_rq_reads_it():

@@ -66,26 +66,26 @@ def test_options_go_with_the_job(recorder: Recorder):
     handle = task.enqueue("a.png")
     (job,) = recorder.written
     assert job.id == handle.id
-    assert job.description == "support.sample.classify"
-    assert (job.retries, job.retry_delays) == (3, (timedelta(seconds=5),))
-    assert (job.timeout, job.delay) == (timedelta(seconds=7), timedelta(seconds=9))
-    assert (job.result_ttl, job.failure_ttl) == (None, timedelta(minutes=1))
-    assert (job.priority, job.redeliver) == (Priority.HIGH, False)
+    assert job.terms.description == "support.sample.classify"
+    assert (job.terms.retries, job.terms.retry_delays) == (3, (timedelta(seconds=5),))
+    assert (job.terms.timeout, job.terms.delay) == (timedelta(seconds=7), timedelta(seconds=9))
+    assert (job.terms.result_ttl, job.terms.failure_ttl) == (None, timedelta(minutes=1))
+    assert (job.terms.priority, job.terms.redeliver) == (Priority.HIGH, False)
 
 
 def test_an_override_changes_only_what_it_is_given_and_only_its_own_calls(recorder: Recorder):
     changed = classify.override(retries=0)
     changed.enqueue("a.png")
     classify.enqueue("a.png")
-    assert [job.retries for job in recorder.written] == [0, 2]
-    assert [job.timeout for job in recorder.written] == [timedelta(seconds=30)] * 2
+    assert [job.terms.retries for job in recorder.written] == [0, 2]
+    assert [job.terms.timeout for job in recorder.written] == [timedelta(seconds=30)] * 2
     assert changed.override(timeout=None).options.retries == 0
     assert env.lookup(classify.name) is classify
 
 
 def test_the_decorators_options_hold_for_every_call(recorder: Recorder):
     keep.enqueue(1)
-    assert recorder.written[0].redeliver is False
+    assert recorder.written[0].terms.redeliver is False
 
 
 async def test_coroutines_enqueue_the_same_jobs(recorder: Recorder):

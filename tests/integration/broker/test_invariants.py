@@ -21,7 +21,7 @@ from rq import Queue
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.facts import Death
-from reuse_queue.job import ClaimedJob, NewJob, Priority, Recorded, Verdict
+from reuse_queue.job import ClaimedJob, NewJob, Priority, Recorded, Terms, Verdict
 from support import ledger
 from support.site import ENV, Site, outcome
 
@@ -73,7 +73,7 @@ class History(RuleBasedStateMachine):
 
     @staticmethod
     def new(job_id: str, **options: Any) -> NewJob:
-        return NewJob(id=job_id, data=b"x", description="", **options)
+        return NewJob(id=job_id, data=b"x", terms=Terms(description="", **options))
 
     # -- applications and operators ---------------------------------------------------------
 

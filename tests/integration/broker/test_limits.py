@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import Job, JobStatus, NewJob, Priority, Recorded, Verdict
+from reuse_queue.job import Job, JobStatus, NewJob, Priority, Recorded, Terms, Verdict
 from support.site import ENV, Site, failed, finished
 
 HOUR = timedelta(hours=1)
@@ -20,7 +20,7 @@ def queue(site: Site) -> JobQueue:
 
 def enqueue(site: Site, **options: Any) -> str:
     """Enqueue one job with these options."""
-    job = NewJob(id=uuid.uuid4().hex, data=b"payload", description="", **options)
+    job = NewJob(id=uuid.uuid4().hex, data=b"payload", terms=Terms(description="", **options))
     assert site.connection.run(JobQueue(site.keys).enqueue(ENV, [job])) == 1
     return job.id
 

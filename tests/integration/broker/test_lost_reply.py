@@ -11,13 +11,13 @@ from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scripts import script
 from reuse_queue.errors import RedisUnavailable
-from reuse_queue.job import ClaimedJob, JobStatus, NewJob, Recorded, Verdict
+from reuse_queue.job import ClaimedJob, JobStatus, NewJob, Recorded, Terms, Verdict
 from support.proxy import LossyProxy
 from support.server import RedisServer
 from support.site import ENV, Site, failed, finished
 
 PATIENCE = timedelta(seconds=5)
-JOBS = [NewJob(id=f"j{n}", data=b"x", description="") for n in range(3)]
+JOBS = [NewJob(id=f"j{n}", data=b"x", terms=Terms(description="")) for n in range(3)]
 IDS = [job.id for job in JOBS]
 
 
@@ -164,7 +164,8 @@ def test_a_cancel_and_a_requeue_bear_a_repeat(
 def test_what_became_due_unheard_is_queued_once(
     site: Site, queue: JobQueue, proxy: LossyProxy, lossy: Connection
 ) -> None:
-    late = [replace(job, delay=timedelta(hours=1)) for job in JOBS]
+    later = Terms(description="", delay=timedelta(hours=1))
+    late = [job._replace(terms=later) for job in JOBS]
     site.connection.run(queue.enqueue(ENV, late))
     for job_id in IDS:
         site.raw.zincrby(site.keys.registry("scheduled", ENV), -3601, job_id)

@@ -7,7 +7,7 @@ import pytest
 
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.errors import JobNotFound
-from reuse_queue.job import JobStatus, NewJob, Priority
+from reuse_queue.job import JobStatus, NewJob, Priority, Terms
 from reuse_queue.serializer import serializer
 from support.eventually import eventually_sync
 from support.site import ENV, Site, failed, finished
@@ -20,7 +20,7 @@ def queue(site: Site) -> JobQueue:
 
 def new(job_id: str, **options: object) -> NewJob:
     data = serializer("json").dumps(("app.classify", None, (job_id,), {}))
-    return NewJob(id=job_id, data=data, description="app.classify(…)", **options)  # type: ignore[arg-type]
+    return NewJob(id=job_id, data=data, terms=Terms(description="app.classify(…)", **options))  # type: ignore[arg-type]
 
 
 def put(site: Site, *jobs: NewJob) -> int:
@@ -127,7 +127,7 @@ def test_large_payloads_are_sent_in_several_calls(site: Site) -> None:
     site.raw.config_resetstat()
     large = bytes(5 * 1024 * 1024)
 
-    put(site, *(NewJob(id=f"j{n}", data=large, description="") for n in range(3)))
+    put(site, *(NewJob(id=f"j{n}", data=large, terms=Terms(description="")) for n in range(3)))
 
     assert site.raw.info("commandstats")["cmdstat_evalsha"]["calls"] == 3
     assert site.raw.hstrlen(site.keys.job("j2"), "data") == len(large)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import JobStatus, NewJob, Priority
+from reuse_queue.job import JobStatus, NewJob, Priority, Terms
 from support.eventually import eventually_sync
 from support.site import ENV, Site, failed, finished
 
@@ -33,7 +33,7 @@ def test_a_queued_job_is_canceled_and_leaves_the_queue(site: Site) -> None:
 
 def test_an_urgent_job_is_canceled_too(site: Site) -> None:
     site.enqueue("a")
-    urgent = NewJob(id="h", data=b"x", description="", priority=Priority.HIGH)
+    urgent = NewJob(id="h", data=b"x", terms=Terms(description="", priority=Priority.HIGH))
     site.connection.run(JobQueue(site.keys).enqueue(ENV, [urgent]))
 
     assert cancel(site, "h") == [JobStatus.QUEUED]
@@ -174,7 +174,7 @@ def test_the_place_of_a_canceled_job_under_a_rate_limit_goes_to_the_next(site: S
 
 def test_a_scheduled_job_that_was_canceled_never_becomes_due(site: Site) -> None:
     queue = JobQueue(site.keys)
-    late = NewJob(id="a", data=b"x", description="", delay=timedelta(milliseconds=1))
+    late = NewJob(id="a", data=b"x", terms=Terms(description="", delay=timedelta(milliseconds=1)))
     site.connection.run(queue.enqueue(ENV, [late]))
     cancel(site, "a")
     eventually_sync(lambda: site.now_ms() % 10 == 0)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import JobStatus, NewJob
+from reuse_queue.job import JobStatus, NewJob, Terms
 from support.site import ENV, Site, canceled, failed, finished
 
 
@@ -176,7 +176,7 @@ def test_registries_forget_what_has_expired_and_keep_what_is_for_ever(
 
 def test_a_delayed_job_becomes_due(site: Site) -> None:
     queue = JobQueue(site.keys)
-    late = NewJob(id="a", data=b"x", description="", delay=timedelta(hours=1))
+    late = NewJob(id="a", data=b"x", terms=Terms(description="", delay=timedelta(hours=1)))
     site.connection.run(queue.enqueue(ENV, [late]))
     site.raw.zincrby(site.keys.registry("scheduled", ENV), -3601, "a")
 

@@ -19,7 +19,7 @@ from reuse_queue.facts import (
     EnvironmentState,
     ReplicaState,
 )
-from reuse_queue.job import NewJob
+from reuse_queue.job import NewJob, Terms
 from support.eventually import eventually_sync
 from support.fleets import environment
 from support.roster import ENV, HOST, TOKEN, Roster, heard
@@ -33,7 +33,10 @@ def roster(connection: Connection, raw: redis.Redis) -> Roster:
 
 
 def enqueue(roster: Roster, *ids: str) -> None:
-    jobs = [NewJob(id=each, data=b'["app.a"]', description="", timeout=None) for each in ids]
+    jobs = [
+        NewJob(id=each, data=b'["app.a"]', terms=Terms(description="", timeout=None))
+        for each in ids
+    ]
     roster.run(JobQueue(roster.keys).enqueue(ENV, jobs))
 
 

@@ -17,7 +17,7 @@ from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.cli import commands
 from reuse_queue.facts import Action, ActionKind, Decision, EnvironmentState
-from reuse_queue.job import JobStatus, NewJob
+from reuse_queue.job import JobStatus, NewJob, Terms
 from reuse_queue.serializer import serializer
 from reuse_queue.settings import Settings
 from support.made_up import host, record
@@ -71,7 +71,10 @@ def replica(connection: Connection, settings: Settings, fleet: Fleet) -> str:
 def enqueue(connection: Connection, fleet: Fleet) -> Callable[..., None]:
     def call(*ids: str) -> None:
         data = serializer("json").pack("app.classify", ("a.png",), {})
-        jobs = [NewJob(id=each, data=data, description="app.classify('a.png')") for each in ids]
+        jobs = [
+            NewJob(id=each, data=data, terms=Terms(description="app.classify('a.png')"))
+            for each in ids
+        ]
         connection.run(JobQueue(connection.keys).enqueue("classify", jobs))
 
     return call

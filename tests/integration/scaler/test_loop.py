@@ -18,7 +18,7 @@ from rq import Queue
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.facts import EnvironmentState, ReplicaState
-from reuse_queue.job import NewJob
+from reuse_queue.job import NewJob, Terms
 from reuse_queue.scaler.loop import Scaler
 from reuse_queue.settings import Settings
 from support.eventually import eventually, eventually_sync
@@ -50,7 +50,10 @@ async def scaling(settings: Settings, tick: timedelta = SOON) -> AsyncIterator[a
 
 
 def enqueue(roster: Roster, *ids: str, **fields: Any) -> None:
-    jobs = [NewJob(id=each, data=b'["app.a"]', description="", timeout=None) for each in ids]
+    jobs = [
+        NewJob(id=each, data=b'["app.a"]', terms=Terms(description="", timeout=None))
+        for each in ids
+    ]
     roster.run(JobQueue(roster.keys).enqueue(ENV, jobs, **fields))
 
 

@@ -12,7 +12,7 @@ from integration.worker.conftest import KEYS, Lab, name_of
 from reuse_queue.board import Overdue
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import NewJob
+from reuse_queue.job import NewJob, Terms
 from reuse_queue.serializer import serializer
 from support.eventually import eventually
 
@@ -44,9 +44,7 @@ async def enqueue(lab: Lab, task, *args, **options) -> Job:
     job = NewJob(
         id=uuid.uuid4().hex,
         data=serializer("json").pack(name_of(task), args, {}),
-        description="",
-        retries=3,
-        **options,
+        terms=Terms(description="", retries=3, **options),
     )
     connection = Connection(lab.settings)
     await connection.arun(JobQueue(KEYS).enqueue("lab", [job]))

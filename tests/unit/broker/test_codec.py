@@ -10,7 +10,7 @@ from rq.job import Job as RqJob
 from rq.job import Retry
 
 from reuse_queue.broker import codec
-from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultKind
+from reuse_queue.job import Job, JobStatus, Priority, ResultKind, Terms
 from reuse_queue.serializer import SerializerName, serializer
 
 NEVER = timedelta(seconds=7)
@@ -72,9 +72,8 @@ def test_numbers_and_lists_that_cannot_be_read_are_none_at_all():
 
 
 def test_a_plain_job_says_nothing_of_what_it_does_not_use():
-    assert codec.new_job("app", NewJob(id="a", data=b"x", description="f()")) == {
+    assert codec.terms("app", Terms(description="f()")) == {
         "origin": "app",
-        "data": b"x",
         "description": "f()",
         "timeout": -1,
         "result_ttl": 500,
@@ -83,9 +82,7 @@ def test_a_plain_job_says_nothing_of_what_it_does_not_use():
 
 
 def test_a_job_with_everything_says_it_in_rqs_words():
-    job = NewJob(
-        id="a",
-        data=b"x",
+    new = Terms(
         description="",
         timeout=timedelta(seconds=30),
         result_ttl=None,
@@ -97,7 +94,7 @@ def test_a_job_with_everything_says_it_in_rqs_words():
         meta=b"{}",
     )
 
-    assert codec.new_job("app", job).items() >= {
+    assert codec.terms("app", new).items() >= {
         ("timeout", 30),
         ("result_ttl", -1),
         ("failure_ttl", 0),

@@ -1,0 +1,145 @@
+"""Lines: connections of redis-py's that stay taken out of their pool from request to request.
+
+redis-py's own way from a command to its reply (a pool's lock, twice; its retries; metrics of every
+move) takes longer than Redis and the network together: see docs/performance.md.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
+
+import hiredis
+import redis
+import redis.asyncio
+from redis.exceptions import RedisError
+
+Words: TypeAlias = "tuple[str | bytes | int | float, ...]"
+
+
+class Exchange(Protocol):
+    """Sends commands and brings their replies, blocking."""
+
+    def exchange(self, commands: Sequence[Words]) -> list[Any]:
+        """Return the replies to commands sent in one write; a refusal as its ResponseError."""
+
+
+class Lines:
+    """The blocking lines of one client: one for each thread that asks at the same time.
+
+    Args:
+        client: whose pool makes the connections; closing it closes them.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        # Taking from a deque and adding to it are atomic: threads need no lock.
+        self._free: deque[Any] = deque()
+
+    def exchange(self, commands: Sequence[Words]) -> list[Any]:
+        """Return the replies to commands sent in one write; a refusal as its ResponseError."""
+        line = self._take()
+        try:
+            line.send_packed_command(_packed(commands))
+            replies = [self._reply(line, words[0]) for words in commands]
+        except BaseException:
+            # What is still to come would be taken for the reply to the next request.
+            line.disconnect()
+            self._free.append(line)
+            raise
+        self._free.append(line)
+        return replies
+
+    def _take(self) -> Any:
+        try:
+            line = self._free.pop()
+        except IndexError:
+            return self._client.connection_pool.get_connection()
+        try:
+            stale = line.can_read()
+        except (RedisError, OSError):
+            stale = True
+        if stale:  # the server has hung up; sending connects anew
+            line.disconnect()
+        return line
+
+    def _reply(self, line: Any, verb: object) -> Any:
+        try:
+            return self._client.parse_response(line, verb)  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            return error
+
+
+class AsyncLines:
+    """The lines of one event loop's client: one for each request that waits at the same time."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._free: list[Any] = []
+
+    async def exchange(self, commands: Sequence[Words]) -> list[Any]:
+        """Return the replies to commands sent in one write; a refusal as its ResponseError."""
+        line = await self._take()
+        try:
+            await line.send_packed_command(_packed(commands))
+            replies = [await self._reply(line, str(words[0])) for words in commands]
+        except BaseException:
+            await line.disconnect(nowait=True)
+            self._free.append(line)
+            raise
+        self._free.append(line)
+        return replies
+
+    async def _take(self) -> Any:
+        if not self._free:
+            pool = self._client.connection_pool
+            return await pool.get_connection()  # type: ignore[no-untyped-call]
+        line = self._free.pop()
+        if line.is_connected and await _stale(line):
+            await line.disconnect(nowait=True)
+        return line
+
+    async def _reply(self, line: Any, verb: str) -> Any:
+        try:
+            return await self._client.parse_response(line, verb)
+        except redis.ResponseError as error:
+            return error
+
+
+class Borrowed:
+    """Somebody's own client, asked in its own way: its pool is not ours to keep connections of."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def exchange(self, commands: Sequence[Words]) -> list[Any]:
+        """Return the replies to commands; a refusal as its ResponseError."""
+        if len(commands) == 1:
+            try:
+                reply = self._client.execute_command(*commands[0])  # type: ignore[no-untyped-call]
+            except redis.ResponseError as error:
+                reply = error
+            return [reply]
+        with self._client.pipeline(transaction=False) as pipe:
+            for words in commands:
+                pipe.execute_command(*words)  # type: ignore[no-untyped-call]
+            return pipe.execute(raise_on_error=False)
+
+
+def _packed(commands: Sequence[Words]) -> list[bytes]:
+    # hiredis itself: redis-py's packer looks at every word in Python first.
+    return [b"".join(hiredis.pack_command(_apart(words)) for words in commands)]
+
+
+def _apart(words: Words) -> Any:
+    """Return a command whose name is two words, as in CLIENT INFO, as Redis wants it."""
+    verb = str(words[0])
+    return words if " " not in verb else (*verb.split(), *words[1:])
+
+
+async def _stale(line: Any) -> bool:
+    try:
+        return bool(await line.can_read())
+    except (RedisError, OSError):
+        return True

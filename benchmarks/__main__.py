@@ -1,8 +1,8 @@
 """Measure every peer in one run, interleaved: `python -m benchmarks [PEER …]`.
 
 Each scenario runs for all peers before the next one starts, and the whole is repeated; what is
-reported is the median of a peer's runs, with the range. Figures go to JSON, a table and a plot
-(`python -m benchmarks --report FILE.json`) to docs/performance.md.
+reported is the median of a peer's runs, with the range. A full run writes docs/performance.md, its
+plot and the figures of every run (performance.json); any other run writes the same into .bench/.
 """
 
 from __future__ import annotations
@@ -12,84 +12,114 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks.harness import ROOT, Peer
-from benchmarks.report import write
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.figures import Figures
+from benchmarks.harness import ROOT, server_version
+from benchmarks.page import page
+from benchmarks.plot import plot
+from benchmarks.roster import Peer, peers
+from benchmarks.scenarios import SCENARIOS, takes_part
+from benchmarks.sizes import FULL, QUICK, Sizes
 
-OURS = "reuse_queue"
-
-
-def peers(folder: Path) -> list[Peer]:
-    """Return all peers, with the Python of the environment that each lives in."""
-
-    def python(name: str) -> str:
-        return str(folder / name / "bin" / "python")
-
-    main, arq, taskiq = python("main"), python("arq"), python("taskiq")
-    return [
-        Peer(OURS, "reuse", main, 100, 30_000, "reuse-queue"),
-        Peer("rq SimpleWorker", "rq_simple", main, 1, 600, "rq"),
-        Peer("rq Worker", "rq_fork", main, 1, 150, "rq"),
-        Peer("celery", "celery_solo", main, 100, 4_000, "celery"),
-        Peer("dramatiq", "dramatiq_threads", main, 8, 8_000, "dramatiq"),
-        Peer("huey", "huey_threads", main, 8, 12_000, "huey"),
-        Peer("arq", "arq_fast", arq, 100, 4_000, "arq"),
-        Peer("saq", "saq_async", main, 100, 5_000, "saq"),
-        Peer("streaq", "streaq_async", main, 100, 4_000, "streaq"),
-        Peer("taskiq", "taskiq_stream", taskiq, 100, 5_000, "taskiq"),
-        Peer("docket", "docket_async", main, 100, 6_000, "pydocket"),
-    ]
+_DOCS, _ELSEWHERE = ROOT / "docs", ROOT / ".bench"
+_PAGE, _FIGURES = "performance.md", "performance.json"
 
 
 @click.command(help=__doc__)
-@click.argument("names", nargs=-1)
+@click.argument("names", metavar="[PEER]...", nargs=-1)
 @click.option("--scenario", "only", multiple=True, type=click.Choice(list(SCENARIOS)))
-@click.option("--rounds", default=3, show_default=True)
-@click.option("--envs", default=str(ROOT / ".venv-bench"), show_default=False, type=Path)
-@click.option("--out", default="benchmarks/results.json", show_default=True, type=Path)
-@click.option("--report", type=click.Path(exists=True, path_type=Path), help="Only write it.")
+@click.option("--quick", is_flag=True, help="One round of short runs, a few minutes.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Default: 3; 1 where it is quick.")
+@click.option("--envs", default=str(ROOT / ".venv-bench"), hidden=True, type=Path)
+@click.option("--to", type=Path, help="The folder to write into.")
+@click.option("--report", is_flag=True, help="Measure nothing: write the page of --to anew.")
 def main(
-    names: tuple[str, ...], only: tuple[str, ...], rounds: int, envs: Path, out: Path, **more: Path
+    names: tuple[str, ...],
+    only: tuple[str, ...],
+    rounds: int | None,
+    envs: Path,
+    to: Path | None,
+    **flags: bool,
 ) -> None:
     """Run, then report."""
-    if not more["report"]:
-        chosen = [p for p in peers(envs) if not names or p.name in names or p.module in names]
-        if not chosen:
-            raise click.BadParameter(f"no such peer; there are {[p.name for p in peers(envs)]}")
-        out.write_text(json.dumps(measure(chosen, only or tuple(SCENARIOS), rounds), indent=1))
-    write(json.loads((more["report"] or out).read_text()), ROOT / "docs")
+    if flags["report"]:
+        folder = to or _DOCS
+    else:
+        chosen = _chosen(envs, names)
+        narrowed = bool(names or only or flags["quick"])
+        folder = to or (_ELSEWHERE if narrowed else _DOCS)
+        folder.mkdir(exist_ok=True)
+        sizes = QUICK if flags["quick"] else FULL
+        turns = rounds or (1 if flags["quick"] else 3)
+        found = measure(chosen, only or tuple(SCENARIOS), sizes, turns)
+        (folder / _FIGURES).write_text(json.dumps(found, indent=1) + "\n")
+    results = json.loads((folder / _FIGURES).read_text())
+    (folder / _PAGE).write_text(page(results, (_DOCS / _PAGE).read_text()))
+    plot(Figures(results["runs"]), folder / "performance.svg")
+    failures = [run for run in results["runs"] if "error" in run]
+    for run in failures:
+        print(f"FAILED {run['peer']} {run['scenario']}: {run['error']}", file=sys.stderr)
+    sys.exit(bool(failures))
 
 
-def measure(chosen: list[Peer], scenarios: tuple[str, ...], rounds: int) -> dict[str, object]:
+def measure(
+    chosen: list[Peer], scenarios: tuple[str, ...], sizes: Sizes, rounds: int
+) -> dict[str, Any]:
     """Return every figure of every run, and where it was run."""
-    runs: list[dict[str, object]] = []
+    began = time.monotonic()
+    runs: list[dict[str, Any]] = []
     for turn in range(rounds):
+        # What takes longest is done once.
+        these = sizes if turn == 0 else replace(sizes, depth=0, tail=False)
         for scenario in scenarios:
             for peer in chosen if turn % 2 == 0 else reversed(chosen):
-                busy = os.getloadavg()[0]
-                began = time.monotonic()
-                try:
-                    figures = SCENARIOS[scenario](peer)
-                except RuntimeError as error:
-                    print(f"{peer.name} {scenario}: {error}", file=sys.stderr)
-                    continue
-                took = time.monotonic() - began
-                shown = ", ".join(f"{k} {v:,.2f}" for k, v in figures.items())
-                print(f"[{turn + 1}/{rounds}] {peer.name}: {shown}", flush=True)
-                runs.append(
-                    {"peer": peer.name, "scenario": scenario, "took_s": took, "load": busy}
-                    | {"figures": figures}
-                )
+                if takes_part(scenario, peer, these):
+                    runs.append({"round": turn, **_run(scenario, peer, these)})
+                    print(f"[{turn + 1}/{rounds}] {_shown(runs[-1])}", flush=True)
     return {
         "runs": runs,
-        "versions": {peer.name: peer.release() for peer in chosen},
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version()},
-        "ours": OURS,
+        "rounds": rounds,
+        "took_s": round(time.monotonic() - began),
+        "peers": {
+            peer.name: {"version": peer.release(), "settings": peer.settings()} for peer in chosen
+        },
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "redis": server_version(chosen[0]),
+        },
     }
+
+
+def _run(scenario: str, peer: Peer, sizes: Sizes) -> dict[str, Any]:
+    busy, began = os.getloadavg()[0], time.monotonic()
+    known = {"peer": peer.name, "scenario": scenario, "load": round(busy, 2)}
+    try:
+        figures = SCENARIOS[scenario](peer, sizes)
+    except (RuntimeError, KeyError) as error:  # one peer's failure must not cost the others' runs
+        known["error"] = f"{type(error).__name__}: {error}"
+    else:
+        known["figures"] = {name: float(f"{value:.6g}") for name, value in figures.items()}
+    return known | {"took_s": round(time.monotonic() - began, 1)}
+
+
+def _shown(run: dict[str, Any]) -> str:
+    found = ", ".join(f"{name} {value:,.4g}" for name, value in run.get("figures", {}).items())
+    return f"{run['peer']} {run['scenario']} ({run['took_s']} s): {found or run['error'][:300]}"
+
+
+def _chosen(envs: Path, names: tuple[str, ...]) -> list[Peer]:
+    known = peers(envs)
+    wrong = set(names) - {each for peer in known for each in (peer.name, peer.module)}
+    if wrong:
+        there = ", ".join(repr(peer.name) for peer in known)
+        raise click.BadParameter(f"no such peer: {', '.join(sorted(wrong))}; there are {there}")
+    return [peer for peer in known if not names or {peer.name, peer.module} & set(names)]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """What runs inside a peer's own environment: `python -m benchmarks.peer NAME VERB …`.
 
 VERB is `work` (become its worker), or one of these, which print JSON:
-`one KIND COUNT` and `bulk KIND COUNT` the seconds that enqueueing took, `paced KIND COUNT GAP`
-the moments (CLOCK_MONOTONIC) at which single jobs were handed in.
+`one KIND COUNT` and `bulk KIND COUNT [STEP]` [when enqueueing began, the seconds that it took (of
+each STEP jobs)], `paced KIND COUNT GAP` the moments at which single jobs were handed in. Moments
+are those of CLOCK_MONOTONIC, which all processes share.
 """
 
 from __future__ import annotations
@@ -10,12 +11,20 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import os
+import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from benchmarks.meter import ran
 
 _GATHERED = 100
+_WARM = 100
 
 
 def main(arguments: list[str]) -> None:
@@ -24,71 +33,110 @@ def main(arguments: list[str]) -> None:
     if verb == "work":
         peer.work()
         return
-    kind, count = rest[0], int(rest[1])
-    if verb == "paced":
-        print(json.dumps(asyncio.run(_paced(peer, kind, count, float(rest[2])))))
-        return
-    print(json.dumps(_one(peer, kind, count) if verb == "one" else _bulk(peer, kind, count)))
+    kind, count = _task(peer, rest[0]), int(rest[1])
+    numbers = [float(word) for word in rest[2:]]
+    run: Callable[..., Coroutine[Any, Any, list[float]]] = _VERBS[verb]
+    print(json.dumps(asyncio.run(run(peer, kind, count, *numbers))))
 
 
-def _one(peer: ModuleType, kind: str, count: int) -> float:
-    if not hasattr(peer, "asender"):
-        send = peer.sender(kind)
-        send()
-        began = time.perf_counter()
-        for _ in range(count - 1):
-            send()
-        return time.perf_counter() - began
-
-    async def run() -> float:
-        async with peer.asender(kind) as send:
-            await send()
-            began = time.perf_counter()
-            for _ in range(count - 1):
-                await send()
-            return time.perf_counter() - began
-
-    return asyncio.run(run())
+def _task(peer: ModuleType, kind: str) -> str:
+    """Return the task of a kind: the no-op one at a time is most peers' only no-op."""
+    return "noop" if kind == "sync" and not hasattr(peer, "sync") else kind
 
 
-def _bulk(peer: ModuleType, kind: str, count: int) -> float:
-    began = time.perf_counter()
-    if hasattr(peer, "bulk"):
-        peer.bulk(kind, count)
-    elif hasattr(peer, "abulk"):
-        asyncio.run(peer.abulk(kind, count))
-    elif hasattr(peer, "asender"):
-        began = asyncio.run(_gathered(peer, kind, count))
-    else:
-        return _one(peer, kind, count)
-    return time.perf_counter() - began
+async def _one(peer: ModuleType, kind: str, count: int) -> list[float]:
+    """Enqueue `count` jobs one by one; the first ones are not timed."""
+    warm = min(_WARM, count // 2)
+    async with _sender(peer, kind) as (send, asend):
+        if asend:
+            for _ in range(warm):
+                await asend()
+            began = time.monotonic()
+            for _ in range(count - warm):
+                await asend()
+        else:
+            for _ in range(warm):
+                send()
+            began = time.monotonic()
+            for _ in range(count - warm):
+                send()
+    return [began, (time.monotonic() - began) * count / max(1, count - warm)]
 
 
-async def _gathered(peer: ModuleType, kind: str, count: int) -> float:
-    """No bulk call of its own: many single ones at once."""
-    async with peer.asender(kind) as send:
-        began = time.perf_counter()
-        for start in range(0, count, _GATHERED):
-            await asyncio.gather(*(send() for _ in range(min(_GATHERED, count - start))))
-        return began
+async def _bulk(peer: ModuleType, kind: str, count: int, step: float = 0) -> list[float]:
+    """Enqueue `count` jobs in the peer's fastest way."""
+    each = int(step) or count
+    async with _sends_many(peer, kind) as send:
+        began = last = time.monotonic()
+        took = []
+        for start in range(0, count, each):
+            done = send(min(each, count - start))
+            if isinstance(done, Awaitable):
+                await done
+            took.append(time.monotonic() - last)
+            last += took[-1]
+    return [began, *took]
 
 
 async def _paced(peer: ModuleType, kind: str, count: int, gap: float) -> list[float]:
-    async def pace(send: Callable[[], Awaitable[object] | object]) -> list[float]:
-        moments = []
-        for _ in range(count):
-            await asyncio.sleep(gap)
+    """Hand in one job at a time, the next some time after the last one has started.
+
+    The gaps differ, lest they fall in with a peer's polling.
+    """
+    folder = Path(os.environ["BENCH_METER"])
+    moments: list[float] = []
+    async with _sender(peer, kind) as (send, asend):
+        before = ran(folder)
+        while len(moments) < count:
+            await asyncio.sleep(gap * random.uniform(0.5, 1.5))
+            if ran(folder) - before < len(moments):
+                continue
+            await asyncio.sleep(gap / 4)  # what was just looked up is not what is measured
             moments.append(time.monotonic())
-            sent = send()
-            if isinstance(sent, Awaitable):
-                await sent
-        return moments
+            if asend:
+                await asend()
+            else:
+                send()
+    return moments
 
+
+@asynccontextmanager
+async def _sender(
+    peer: ModuleType, kind: str
+) -> AsyncIterator[tuple[Callable[[], object], Callable[[], Awaitable[object]] | None]]:
+    """Yield the peer's call for one job: blocking, or asynchronous."""
     if not hasattr(peer, "asender"):
-        return await pace(peer.sender(kind))
-    async with peer.asender(kind) as send:
-        return await pace(send)
+        yield peer.sender(kind), None
+        return
+    async with peer.asender(kind) as asend:
+        yield asend, asend
 
+
+@asynccontextmanager
+async def _sends_many(
+    peer: ModuleType, kind: str
+) -> AsyncIterator[Callable[[int], Awaitable[object] | object]]:
+    if hasattr(peer, "bulk"):
+        yield peer.bulk(kind)
+    elif hasattr(peer, "abulk"):
+        async with peer.abulk(kind) as send:
+            yield send
+    else:
+        async with _sender(peer, kind) as (send, asend):
+
+            async def gathered(count: int) -> None:
+                for start in range(0, count, _GATHERED):
+                    some = min(_GATHERED, count - start)
+                    await asyncio.gather(*(asend() for _ in range(some) if asend))
+
+            def repeated(count: int) -> None:
+                for _ in range(count):
+                    send()
+
+            yield gathered if asend else repeated
+
+
+_VERBS = {"one": _one, "bulk": _bulk, "paced": _paced}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -1,15 +1,17 @@
-"""celery: solo pool, 100 threads for tasks that wait; no result backend (its default)."""
+"""Solo pool (100 threads for tasks that wait), no gossip, mingle or heartbeat; no results.
 
-import os
+No result backend is its default. In bulk: groups of 100.
+"""
+
 import time
 from collections.abc import Callable
 
 from celery import Celery, group
 
 from benchmarks.meter import burn, hit
+from benchmarks.peers import URL, kind
 
-CONCURRENCY = 100
-app = Celery("bench", broker=os.environ.get("BENCH_REDIS"))
+app = Celery("bench", broker=URL)
 app.conf.worker_prefetch_multiplier = 4
 app.conf.broker_connection_retry_on_startup = True
 
@@ -35,14 +37,18 @@ def sender(kind: str) -> Callable[[], object]:
     return globals()[kind].delay  # type: ignore[no-any-return]
 
 
-def bulk(kind: str, count: int) -> None:
+def bulk(kind: str) -> Callable[[int], object]:
     task = globals()[kind]
-    for start in range(0, count, 100):
-        group(task.s() for _ in range(min(100, count - start))).delay()
+
+    def send(count: int) -> None:
+        for start in range(0, count, 100):
+            group(task.s() for _ in range(min(100, count - start))).delay()
+
+    return send
 
 
 def work() -> None:
-    pool = ["threads", "-c", "100"] if os.environ["BENCH_KIND"] == "sleep10" else ["solo"]
+    pool = ["threads", "-c", "100"] if kind() == "sleep10" else ["solo"]
     app.worker_main(
         [
             *("worker", "-l", "WARNING", "-P", *pool),

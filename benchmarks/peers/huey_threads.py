@@ -1,15 +1,17 @@
-"""huey: thread workers, 8 (1 for CPU work); results of None are not stored (its default)."""
+"""8 threads (100 for tasks that wait, one for concurrency 1); results of None are not stored.
 
-import os
+That is its default; it has no bulk call. It pops a job before it runs it and keeps no copy.
+"""
+
 import time
 from collections.abc import Callable
 
 from huey import RedisHuey
 
 from benchmarks.meter import burn, hit
+from benchmarks.peers import URL, at_once, kind
 
-CONCURRENCY = 8
-huey = RedisHuey("bench", url=os.environ.get("BENCH_REDIS"))
+huey = RedisHuey("bench", url=URL)
 
 
 @huey.task()
@@ -34,5 +36,5 @@ def sender(kind: str) -> Callable[[], object]:
 
 
 def work() -> None:
-    workers = 1 if os.environ["BENCH_KIND"] == "cpu1" else 8
+    workers = 100 if kind() == "sleep10" else at_once(8)
     huey.create_consumer(workers=workers, worker_type="thread", periodic=False).run()

@@ -1,21 +1,34 @@
-"""reuse_queue: one replica per worker started here, every feature at its default."""
+"""Every feature at its default: leases, heartbeats, results, timeouts, scaler and agent.
+
+No-ops and waits are coroutine tasks at concurrency 100; CPU work and the sync no-op are plain
+functions at concurrency 1.
+"""
 
 import asyncio
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable
 
 from benchmarks.meter import burn, hit
+from benchmarks.peers import URL, kind
 from reuse_queue import ReusePolicy, TaskEnvironment
+from reuse_worker import batch
 
-CONCURRENCY = 100
-_URL = os.environ.get("BENCH_REDIS", "redis://localhost")
-env = TaskEnvironment("bench", reusable=ReusePolicy(replicas=(1, 2), concurrency=100))
-single = TaskEnvironment("bench-sync", reusable=ReusePolicy(replicas=(1, 2), concurrency=1))
+_MOST = int(os.environ.get("BENCH_MOST", "2"))
+_LEAST = int(os.environ.get("BENCH_LEAST", _MOST))
+_SINGLE = frozenset({"cpu1", "sync", "spell"})
+if os.environ.get("BENCH_CLAIM") == "one":
+    batch.MOST_AHEAD = (
+        0  # what fairness is compared with: no job is claimed before its slot is free
+    )
+
+env = TaskEnvironment("bench", reusable=ReusePolicy(replicas=(_LEAST, _MOST), concurrency=100))
+single = TaskEnvironment("bench-sync", reusable=ReusePolicy(replicas=(_LEAST, _MOST)))
 for each in (env, single):
-    each.bind(_URL)
+    each.bind(URL)
 
 
 @env.task
@@ -36,29 +49,35 @@ def cpu1() -> None:
 
 
 @single.task
-def noop_sync() -> None:
+def sync() -> None:
     hit()
+
+
+@single.task
+def spell(index: int, seconds: float) -> None:
+    hit(index)
+    time.sleep(seconds)
 
 
 def sender(kind: str) -> Callable[[], object]:
     return globals()[kind].enqueue  # type: ignore[no-any-return]
 
 
-def bulk(kind: str, count: int) -> None:
-    globals()[kind].enqueue_many(() for _ in range(count))
+def bulk(kind: str) -> Callable[[int], object]:
+    task = globals()[kind]
+    return lambda count: task.enqueue_many(() for _ in range(count))
 
 
 def work() -> None:
-    """Run a scaler (all but the first stand by) and an agent that has room for one replica."""
-    kind = os.environ["BENCH_KIND"]
-    target = f"{__name__}:{'single' if kind in {'cpu1', 'noop_sync'} else 'env'}"
-    environ = {**os.environ, "REUSE_QUEUE_LOG_LEVEL": "warning", "REUSE_QUEUE_REDIS_URL": _URL}
+    """Run a scaler and an agent; the agent takes this process over."""
+    target = f"{__name__}:{'single' if kind() in _SINGLE else 'env'}"
+    environ = {**os.environ, "REUSE_QUEUE_LOG_LEVEL": "warning", "REUSE_QUEUE_REDIS_URL": URL}
     subprocess.Popen([sys.executable, "-m", "reuse_queue", "scaler"], env=environ)
-    os.execve(  # the agent takes this process over
+    os.execve(
         sys.executable,
         [
-            *(sys.executable, "-m", "reuse_agent", target, "--redis-url", _URL),
-            *("--host", f"bench-{uuid.uuid4().hex[:6]}", "--max-replicas", "1"),
+            *(sys.executable, "-m", "reuse_agent", target, "--redis-url", URL),
+            *("--host", f"bench-{uuid.uuid4().hex[:6]}", "--max-replicas", "8"),
         ],
         environ,
     )

@@ -1,18 +1,17 @@
-"""rq: its default Worker, which forks for every job."""
+"""Worker, which forks for every job, one at a time; its defaults."""
 
 from rq import Worker
 
 from benchmarks.peers.rq_simple import (  # noqa: F401  # the same tasks and queue
-    CONCURRENCY,
-    _queue,
     bulk,
     cpu1,
     noop,
+    queue,
     sender,
     sleep10,
 )
 
 
 def work() -> None:
-    queue = _queue()
-    Worker([queue], connection=queue.connection).work(logging_level="WARNING")
+    here = queue()
+    Worker([here], connection=here.connection).work(logging_level="WARNING")

@@ -1,6 +1,5 @@
-"""rq: SimpleWorker (no fork per job), pickle, results kept 500 s: its defaults."""
+"""SimpleWorker: no fork per job, one at a time; pickle, results kept 500 s, its defaults."""
 
-import os
 import time
 from collections.abc import Callable
 
@@ -8,8 +7,7 @@ import redis
 from rq import Queue, SimpleWorker
 
 from benchmarks.meter import burn, hit
-
-CONCURRENCY = 1
+from benchmarks.peers import URL
 
 
 def noop() -> None:
@@ -26,21 +24,26 @@ def cpu1() -> None:
     burn()
 
 
-def _queue() -> Queue:
-    return Queue("bench", connection=redis.Redis.from_url(os.environ["BENCH_REDIS"]))
+def queue() -> Queue:
+    return Queue("bench", connection=redis.Redis.from_url(URL))
 
 
 def sender(kind: str) -> Callable[[], object]:
-    queue, task = _queue(), globals()[kind]
-    return lambda: queue.enqueue(task)
+    here, task = queue(), globals()[kind]
+    return lambda: here.enqueue(task)
 
 
-def bulk(kind: str, count: int) -> None:
-    queue, task = _queue(), globals()[kind]
-    for start in range(0, count, 1000):
-        queue.enqueue_many([Queue.prepare_data(task) for _ in range(min(1000, count - start))])
+def bulk(kind: str) -> Callable[[int], object]:
+    here, task = queue(), globals()[kind]
+
+    def send(count: int) -> None:
+        for start in range(0, count, 1000):
+            some = min(1000, count - start)
+            here.enqueue_many([Queue.prepare_data(task) for _ in range(some)])
+
+    return send
 
 
 def work() -> None:
-    queue = _queue()
-    SimpleWorker([queue], connection=queue.connection).work(logging_level="WARNING")
+    here = queue()
+    SimpleWorker([here], connection=here.connection).work(logging_level="WARNING")

@@ -1,15 +1,14 @@
-"""saq: 100 jobs at once, results kept; the wait of its bulk is gathered single calls."""
+"""100 jobs at once, uvloop; results kept. It has no bulk call: 100 single ones at once."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import uvloop
 from saq import Queue, Worker
 
 from benchmarks.meter import burn, hit
-
-CONCURRENCY = 100
+from benchmarks.peers import URL, at_once
 
 
 async def noop(_ctx: object) -> None:
@@ -28,17 +27,15 @@ async def cpu1(_ctx: object) -> None:
 
 @asynccontextmanager
 async def asender(kind: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
-    queue = Queue.from_url(os.environ["BENCH_REDIS"])
+    queue = Queue.from_url(URL)
     await queue.connect()
     yield lambda: queue.enqueue(kind)
     await queue.disconnect()
 
 
 def work() -> None:
-    concurrency = 1 if os.environ["BENCH_KIND"] == "cpu1" else 100
-
     async def main() -> None:
-        queue = Queue.from_url(os.environ["BENCH_REDIS"])
-        await Worker(queue, functions=[noop, sleep10, cpu1], concurrency=concurrency).start()
+        queue = Queue.from_url(URL)
+        await Worker(queue, functions=[noop, sleep10, cpu1], concurrency=at_once(100)).start()
 
-    asyncio.run(main())
+    uvloop.run(main())

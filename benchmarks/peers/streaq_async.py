@@ -1,6 +1,5 @@
-"""streaq: 100 jobs at once under uvloop, as in its own benchmark; results kept."""
+"""100 jobs at once under uvloop, as in its own benchmark; results kept."""
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -8,13 +7,9 @@ import anyio
 from streaq import Worker
 
 from benchmarks.meter import burn, hit
+from benchmarks.peers import URL, at_once
 
-CONCURRENCY = 100
-worker = Worker(
-    redis_url=os.environ.get("BENCH_REDIS", "redis://localhost"),
-    concurrency=1 if os.environ.get("BENCH_KIND") == "cpu1" else 100,
-    anyio_kwargs={"use_uvloop": True},
-)
+worker = Worker(redis_url=URL, concurrency=at_once(100), anyio_kwargs={"use_uvloop": True})
 
 
 @worker.task()
@@ -45,11 +40,17 @@ async def asender(kind: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
         yield send
 
 
-async def abulk(kind: str, count: int) -> None:
+@asynccontextmanager
+async def abulk(kind: str) -> AsyncIterator[Callable[[int], Awaitable[object]]]:
     task = globals()[kind]
-    async with worker:
+
+    async def send(count: int) -> None:
         for start in range(0, count, 1000):
-            await worker.enqueue_many([task.enqueue() for _ in range(min(1000, count - start))])
+            some = min(1000, count - start)
+            await worker.enqueue_many([task.enqueue() for _ in range(some)])
+
+    async with worker:
+        yield send
 
 
 def work() -> None:

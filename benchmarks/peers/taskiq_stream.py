@@ -1,4 +1,7 @@
-"""taskiq: redis streams (its reliable broker), 100 tasks at once, results kept."""
+"""Redis streams (its reliable broker), 100 tasks at once, uvloop; results kept.
+
+It has no bulk call: 100 single ones at once.
+"""
 
 import asyncio
 import os
@@ -9,11 +12,10 @@ from contextlib import asynccontextmanager
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from benchmarks.meter import burn, hit
+from benchmarks.peers import URL, at_once
 
-CONCURRENCY = 100
-_URL = os.environ.get("BENCH_REDIS", "redis://localhost")
-broker = RedisStreamBroker(_URL, consumer_id="0").with_result_backend(
-    RedisAsyncResultBackend(_URL, result_ex_time=500)
+broker = RedisStreamBroker(URL, consumer_id="0").with_result_backend(
+    RedisAsyncResultBackend(URL, result_ex_time=500)
 )
 
 
@@ -42,11 +44,10 @@ async def asender(kind: str) -> AsyncIterator[Callable[[], Awaitable[object]]]:
 
 
 def work() -> None:
-    concurrency = "1" if os.environ["BENCH_KIND"] == "cpu1" else "100"
     os.execv(  # its worker is a program
         sys.executable,
         [
             *(sys.executable, "-m", "taskiq", "worker", f"{__name__}:broker"),
-            *("-w", "1", "--max-async-tasks", concurrency, "--log-level", "WARNING"),
+            *("-w", "1", "--max-async-tasks", str(at_once(100)), "--log-level", "WARNING"),
         ],
     )

@@ -2,7 +2,7 @@
 
 A replica that holds the GIL or blocks its loop cannot answer; its agent reads here which
 executions run and until when they may, to kill it when one is overdue and to know, after its
-death, which jobs were really running.
+death, which jobs were really running, and whose code was at it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _SLOT = struct.Struct("=d32sB7x")
+# In front of them the number of the one whose code the loop runs, from 1; 0 for none.
+_HEAD = 8
 _UNLIMITED = float("inf")
 
 
@@ -48,15 +50,18 @@ class Board:
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
-        self.slots = os.fstat(fd).st_size // _SLOT.size
-        self._memory = mmap.mmap(fd, self.slots * _SLOT.size)
+        size = os.fstat(fd).st_size
+        self.slots = (size - _HEAD) // _SLOT.size
+        self._memory = mmap.mmap(fd, size)
+        # The cheapest write that Python has: it happens twice in each step of each job.
+        self._onstage = memoryview(self._memory)[:_HEAD].cast("Q")
         self._free = list(range(self.slots - 1, -1, -1))
 
     @classmethod
     def create(cls, slots: int) -> Board:
         """Return a new, empty board; its descriptor is inheritable only where passed on."""
         fd = os.memfd_create("reuse-queue-board")
-        os.ftruncate(fd, slots * _SLOT.size)
+        os.ftruncate(fd, _HEAD + slots * _SLOT.size)
         return cls(fd)
 
     def put(
@@ -76,25 +81,41 @@ class Board:
         self._write(number, "", 0.0, 0)
         self._free.append(number)
 
+    def enter(self, number: int) -> None:
+        """Show that a slot's code is what the loop runs now."""
+        self._onstage[0] = number + 1
+
+    def leave(self) -> None:
+        """Show that the loop runs no slot's code."""
+        self._onstage[0] = 0
+
     def read(self) -> list[Slot]:
         """Return what runs, as far as it can be seen this moment."""
-        found = []
-        for number in range(self.slots):
-            deadline, execution, meaning = _SLOT.unpack_from(self._memory, number * _SLOT.size)
-            if deadline:
-                found.append(
-                    Slot(
-                        execution.rstrip(b"\0").decode("ascii", "replace"),
-                        deadline,
-                        _MEANINGS.get(meaning, Overdue.TIMEOUT),
-                    )
-                )
-        return found
+        slots = (self._read(number) for number in range(self.slots))
+        return [slot for slot in slots if slot is not None]
+
+    def onstage(self) -> Slot | None:
+        """Return the slot whose code the loop runs (or was running when it died), if any."""
+        number = self._onstage[0]
+        return self._read(number - 1) if 0 < number <= self.slots else None
 
     def close(self) -> None:
         """Unmap and close."""
+        self._onstage.release()
         self._memory.close()
         os.close(self.fd)
 
+    def _read(self, number: int) -> Slot | None:
+        at = _HEAD + number * _SLOT.size
+        deadline, execution, meaning = _SLOT.unpack_from(self._memory, at)
+        if not deadline:
+            return None
+        return Slot(
+            execution.rstrip(b"\0").decode("ascii", "replace"),
+            deadline,
+            _MEANINGS.get(meaning, Overdue.TIMEOUT),
+        )
+
     def _write(self, number: int, execution: str, deadline: float, meaning: int) -> None:
-        _SLOT.pack_into(self._memory, number * _SLOT.size, deadline, execution.encode(), meaning)
+        at = _HEAD + number * _SLOT.size
+        _SLOT.pack_into(self._memory, at, deadline, execution.encode(), meaning)

@@ -207,7 +207,7 @@ class Agent:
             supervisor.start(replica, target.zygote)
 
     def _do_without(self, deed: Deed, replica: Replica) -> None:
-        self._ends.add(End(replica=replica, cause=deed.why, ran=None, asked=True))
+        self._ends.add(End(replica=replica, cause=deed.why, charged=None, asked=True))
 
     async def _renew(self, supervisor: Supervisor) -> None:
         every = self._settings.lease / 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,9 +71,23 @@ class Charge:
             stopping_for=_span(self._stopping_since, now),
         )
 
-    def ran(self) -> Mapping[str, Verdict | None]:
-        """Return the executions that the board shows, with the verdicts passed on them."""
-        return {slot.execution: self.verdicts.get(slot.execution) for slot in self.board.read()}
+    def ran(self) -> list[str]:
+        """Return the executions that the board shows."""
+        return [slot.execution for slot in self.board.read()]
+
+    def charged(self, status: int) -> Mapping[str, Verdict | None]:
+        """Return the executions that its end is charged to, with the verdicts passed on them.
+
+        Where it is known who is to blame, that is nobody else. SIGKILL may come from anywhere, in
+        the middle of anybody's code: then it is all that ran.
+        """
+        ran = self.ran()
+        onstage = self.board.onstage()
+        if self.verdicts:
+            ran = [each for each in ran if each in self.verdicts]
+        elif onstage is not None and status != -signal.SIGKILL:
+            ran = [onstage.execution]
+        return {each: self.verdicts.get(each) for each in ran}
 
     def said(self) -> str:
         """Return what the replica left in its note."""

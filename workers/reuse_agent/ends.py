@@ -29,8 +29,8 @@ class End:
     """As last read."""
     cause: str
     detail: str = ""
-    ran: Mapping[str, Verdict | None] | None = field(default_factory=dict)
-    """Executions that were running → the verdict on each; None: it is not known what ran."""
+    charged: Mapping[str, Verdict | None] | None = field(default_factory=dict)
+    """Executions that it is charged to → the verdict on each; None: it is not known what ran."""
     age: timedelta = timedelta(0)
     asked: bool = False
     """It was told to end, whatever became of it."""
@@ -95,14 +95,14 @@ class Ends:
         fresh = next((replica for replica in books if replica.name == name), None)
         if fresh is None:
             return  # it was reclaimed, or never more than ordered
-        ran = end.ran
-        if ran is None:
-            ran = dict.fromkeys(await link.ask(lambda: _held(link.connection.keys, name)))
+        charged = end.charged
+        if charged is None:
+            charged = dict.fromkeys(await link.ask(lambda: _held(link.connection.keys, name)))
         leaving = fresh.state in (ReplicaState.DRAINING, ReplicaState.STOPPING)
         asked = end.asked or (end.orderly and leaving)
         leases = Leases(link.connection.keys, env, link.settings)
         jobs = await link.ask(
-            lambda: leases.end_replica(_death(end, fresh), ran, asked=asked), refusals=_REFUSALS
+            lambda: leases.end_replica(_death(end, fresh), charged, asked=asked), refusals=_REFUSALS
         )
         tell = log.info if asked else log.warning
         tell(

@@ -158,7 +158,8 @@ class Supervisor:
 
     def _end(self, charge: Charge, process: Process) -> None:
         status = process.status or 0
-        ran, said = charge.ran(), charge.said()
+        charged, said = charge.charged(status), charge.said()
+        orderly = status == 0 and not charge.ran()
         oom = self._memory.killed() if status == -signal.SIGKILL else False
         cause = charge.killed_for or ended_by(status, out_of_memory=oom)
         if said and not charge.killed_for:
@@ -170,10 +171,10 @@ class Supervisor:
                 replica=charge.replica,
                 cause=cause,
                 detail=said,
-                ran=ran,
+                charged=charged,
                 age=_age(charge),
                 asked=obeyed or (self._stopping and bool(charge.killed_for)),
-                orderly=status == 0 and not ran,
+                orderly=orderly,
             )
         )
 

@@ -13,6 +13,7 @@ from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_worker.batch import Pace
 from reuse_worker.callbacks import Callbacks
 from reuse_worker.execute import Call, Executor, Order, canceled, interrupted
+from reuse_worker.onstage import onstage
 from reuse_worker.sync_thread import SyncThread
 
 
@@ -180,9 +181,11 @@ class Slots:
                     killed_at = limit.at + self._kill_grace_s
                     call.slot = self._board.put(job.execution, killed_at, limit.meaning)
                 call.begun = True
-                outcome = await self._executor.run(call, limit)
+                board, slot = self._board, call.slot
+                outcome = await onstage(self._executor.run(call, limit), board, slot)
                 if job.callbacks is not None:
-                    outcome = await self._callbacks.after(call, outcome, self.thread)
+                    after = self._callbacks.after(call, outcome, self.thread)
+                    outcome = await onstage(after, board, slot)
                 self._leave(call)
             else:
                 outcome = canceled(job)

@@ -104,6 +104,7 @@ def test_a_coroutine_that_blocks_its_loop_is_killed_and_who_ran_beside_it_runs_a
     fleet.open()
     fleet.finished(beside)
     assert [len(fleet.runs(job)) for job in (blocker, *beside)] == [1, 2, 2]
+    assert {job.job().deliveries_lost for job in beside} == {0}
 
 
 def test_a_job_that_kills_its_replicas_is_dead_after_three_while_the_others_finish(
@@ -122,6 +123,21 @@ def test_a_job_that_kills_its_replicas_is_dead_after_three_while_the_others_fini
     assert fleet.finished(after) == list(range(2, 12))
     assert {job.job().deliveries_lost for job in (*before, *after)} == {0}
     assert not fleet.snapshot().environment.degraded
+
+
+def test_a_job_that_kills_its_replicas_is_charged_alone_and_who_ran_beside_it_finishes(
+    fleet: FleetProcesses,
+):
+    app = fleet.write(replicas=(0, 1), concurrency=8, tasks=COROUTINES + TASKS)
+    fleet.serve()
+    beside = app.wait.enqueue_many([()] * 4)
+    fleet.running(*beside)
+    poison = app.poison.enqueue()
+    with pytest.raises(TaskFailed, match="lost with its replica 3 times, of at most 3"):
+        poison.result(timeout=40)
+    fleet.open()
+    fleet.finished(beside)
+    assert {job.job().deliveries_lost for job in beside} == {0}
 
 
 def test_a_canceled_coroutine_runs_its_finally_blocks_and_its_replica_lives(

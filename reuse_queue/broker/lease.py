@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -47,11 +48,19 @@ class Leases:
         BLMOVE queue → waiting list (timeout at most MAX_BLOCK_S). The id is not claimed yet: pass
         it to `claim` next. If the replica dies in between, reclaim or end_replica returns it.
         """
-        queue, waiting = self._books[0], self._keys.waiting(self._env, replica)
-        # Redis takes 0 for "no timeout".
-        block_s = max(0.001, min(timeout.total_seconds(), MAX_BLOCK_S))
-        reply = yield command("BLMOVE", queue, waiting, "LEFT", "RIGHT", block_s, blocks_s=block_s)
+        reply = yield self._wait(replica, timeout)
         return None if reply is None else reply.decode()
+
+    def wait_and_claim(
+        self, replica: str, timeout: timedelta, count: int, token: str
+    ) -> Step[Claim]:
+        """Do what `wait` does, then what `claim` does, in one round trip.
+
+        Redis runs the claim that was sent behind the wait as soon as the wait is over, whatever
+        came of it.
+        """
+        _, reply = yield [self._wait(replica, timeout), self._claim(replica, count, token)]
+        return _claim(reply)
 
     def waiting(self, replica: str) -> Step[int]:
         """Return how many jobs a replica may claim now."""
@@ -60,34 +69,16 @@ class Leases:
         lengths = yield [command("LLEN", each) for each in lists]
         return sum(lengths)
 
-    def claim(self, replica: str, count: int, tokens: Sequence[str]) -> Step[Claim]:
+    def claim(self, replica: str, count: int, token: str) -> Step[Claim]:
         """Claim up to `count` jobs (1 … 1,000) for a replica, atomically.
 
         First what lies in its waiting list (claimed even by a draining replica), then urgent
-        jobs, then the queue. `tokens` are `count` new execution ids. Canceled, expired and
-        deleted jobs are dropped. A job that was claimed but whose reply got lost is found by
-        `release(replica, known=…)`.
+        jobs, then the queue. `token` is a new execution id, 32 hexadecimal digits: the first
+        job's; those of the others are numbered in its last eight (see `new_token`). Canceled,
+        expired and deleted jobs are dropped. A job that was claimed but whose reply got lost is
+        found by `release(replica, known=…)`.
         """
-        keys, env = self._keys, self._env
-        reply = yield call(
-            "claim",
-            (
-                keys.queue(env),
-                keys.urgent(env),
-                keys.waiting(env, replica),
-                keys.registry("wip", env),
-                keys.environment(env),
-                keys.replica(env, replica),
-                keys.worker(replica),
-                keys.worker_executions(replica),
-                keys.held(env),
-                keys.limits(env),
-            ),
-            self._names[0],
-            replica,
-            self._lasts_s,
-            *tokens[:count],
-        )
+        reply = yield self._claim(replica, count, token)
         return _claim(reply)
 
     def signed(self, claim: Claim) -> Step[Claim]:
@@ -177,6 +168,29 @@ class Leases:
         )
         return [name.decode() for name in reply]
 
+    def _wait(self, replica: str, timeout: timedelta) -> Command:
+        queue, waiting = self._books[0], self._keys.waiting(self._env, replica)
+        # Redis takes 0 for "no timeout".
+        block_s = max(0.001, min(timeout.total_seconds(), MAX_BLOCK_S))
+        return command("BLMOVE", queue, waiting, "LEFT", "RIGHT", block_s, blocks_s=block_s)
+
+    def _claim(self, replica: str, count: int, token: str) -> Command:
+        keys, env = self._keys, self._env
+        names = (
+            keys.queue(env),
+            keys.urgent(env),
+            keys.waiting(env, replica),
+            keys.registry("wip", env),
+            keys.environment(env),
+            keys.replica(env, replica),
+            keys.worker(replica),
+            keys.worker_executions(replica),
+            keys.held(env),
+            keys.limits(env),
+        )
+        words = (self._names[0], replica, self._lasts_s, env, keys.wake_channel(), count, token)
+        return call("claim", names, *words)
+
     def _on_replica(self, script: str, replica: str, *words: Value) -> Command:
         """Return the call of a script on what one replica holds."""
         keys, env = self._keys, self._env
@@ -188,6 +202,11 @@ class Leases:
             keys.waiting(env, replica),
         )
         return call(script, (*self._books, *its), *self._names, replica, *words)
+
+
+def new_token() -> str:
+    """Return an execution id from which those of a whole claim can be numbered."""
+    return os.urandom(12).hex() + "00000001"
 
 
 def _claim(reply: list[Any]) -> Claim:

@@ -230,6 +230,7 @@ def _to_enqueue(keys: Keys, env: str) -> tuple[tuple[str, ...], tuple[Value, ...
         keys.queues(),
         keys.environment(env),
         keys.limits(env),
+        keys.held(env),
     )
     return names, (keys.job(""), env, keys.wake_channel())
 

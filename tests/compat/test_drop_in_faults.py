@@ -157,7 +157,7 @@ def take_over(url: str) -> None:
         client.zadd("reuse:{app}:replicas", {"w1": 1})
     assert other.run(leases.reclaim()) == ["w1"]
     other.run(fleet.enlist("app", "w2", "h2", 1))
-    (job,) = other.run(leases.claim("w2", 1, ["e2"])).jobs
+    (job,) = other.run(leases.claim("w2", 1, "e2")).jobs
     ended = Outcome(job_id=job.id, execution="e2", verdict=Verdict.FINISHED, took=timedelta(0))
     other.run(leases.finish("w2", [ended]))
     other.close()
@@ -170,7 +170,7 @@ def test_the_scaler_neither_counts_nor_sees_a_guest(
     leases, fleet = Leases(connection.keys, "app", settings), Fleet(connection.keys, settings)
     Queue("app", connection=raw).enqueue(rq_jobs.note, "a")
     connection.run(fleet.enlist("app", "guest", "h", 1))
-    connection.run(leases.claim("guest", 1, ["e1"]))
+    connection.run(leases.claim("guest", 1, "e1"))
 
     seen = connection.run(Scaling(connection.keys, settings).glance("app", [], poke=False))
 

@@ -16,7 +16,7 @@ from reuse_queue.job import Claim, ClaimedJob, Outcome, Recorded, Verdict
 
 ENV = "app"
 STAMP = "2026-01-02T03:04:05.000006Z"
-_tokens = (f"e{n}" for n in itertools.count())
+_tokens = (f"{n:024x}00000001" for n in itertools.count())
 
 
 class Site:
@@ -65,8 +65,7 @@ class Site:
 
     def claims(self, name: str = "r1", count: int = 10) -> Claim:
         """Claim, with everything the claim says."""
-        tokens = list(itertools.islice(_tokens, count))
-        return self.connection.run(self.leases.claim(name, count, tokens))
+        return self.connection.run(self.leases.claim(name, count, next(_tokens)))
 
     def claim(self, name: str = "r1", count: int = 10) -> list[ClaimedJob]:
         return list(self.claims(name, count).jobs)

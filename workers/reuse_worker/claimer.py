@@ -102,11 +102,14 @@ class Claimer:
             await self._room()
         elif self._empty:
             # The wait ends now and then without a job: the claim also looks where it cannot.
-            await self._unless_draining(self._steps.wait(self._wait))
+            waiting = self._steps.wait(self._wait, count)
             self._wait = _LATER_WAIT
-            self._empty = False
+            # What it may bring after all when a drain cuts it short, `tidy` gives back.
+            seen = await self._life.unless(lambda: self._life.draining, waiting)
+            if seen is not None:
+                await self._take(count, seen)
         else:
-            await self._claim(count)
+            await self._take(count, await self._steps.claim(count))
 
     def _size(self) -> int:
         return claim_size(
@@ -135,8 +138,8 @@ class Claimer:
             self._slots.give_back()
             await self.tidy()
 
-    async def _claim(self, count: int) -> None:
-        seen = self._seen = await self._steps.claim(count)
+    async def _take(self, count: int, seen: Claim) -> None:
+        self._seen = seen
         self._empty = len(seen.jobs) < count and not seen.refused
         if seen.jobs:
             self._wait = _FIRST_WAIT

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from importlib.metadata import version
 
-from reuse_queue.broker.connection import Connection
+from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Beat, Fleet
-from reuse_queue.broker.lease import Leases
+from reuse_queue.broker.lease import Leases, new_token
 from reuse_queue.facts import DrainReason
 from reuse_queue.job import Claim, Outcome, Recorded
 
@@ -56,13 +56,18 @@ class Steps:
         """Leave for good, if the drain still stands."""
         return await self.connection.arun(self._fleet.depart(self.env, self.replica))
 
-    async def wait(self, at_most: timedelta) -> str | None:
-        """Wait for a job, which is then on this replica's waiting list."""
-        return await self.connection.arun(self._leases.wait(self.replica, at_most))
+    async def wait(self, at_most: timedelta, count: int) -> Claim:
+        """Wait for a job, then claim up to `count` of them."""
+        token = new_token()
+        return await self._claimed(self._leases.wait_and_claim(self.replica, at_most, count, token))
 
     async def claim(self, count: int) -> Claim:
-        """Claim up to `count` jobs; with their signatures, where there are keys to check them."""
-        claim = await self.connection.arun(self._leases.claim(self.replica, count, _tokens(count)))
+        """Claim up to `count` jobs."""
+        return await self._claimed(self._leases.claim(self.replica, count, new_token()))
+
+    async def _claimed(self, step: Step[Claim]) -> Claim:
+        """Return a claim, with its jobs' signatures where there are keys to check them."""
+        claim = await self.connection.arun(step)
         if self.settings.signing_keys:
             # If this is not answered, what was claimed is not known here, and so given back.
             claim = await self.connection.arun(self._leases.signed(claim))
@@ -75,9 +80,3 @@ class Steps:
     async def release(self, known: Sequence[str]) -> int:
         """Give back all that the replica holds except the known executions; return how many."""
         return await self.connection.arun(self._leases.release(self.replica, known=known))
-
-
-def _tokens(count: int) -> list[str]:
-    """Return new execution ids: 32 hexadecimal digits, as rq's are."""
-    digits = os.urandom(16 * count).hex()
-    return [digits[at : at + 32] for at in range(0, 32 * count, 32)]

@@ -2,7 +2,8 @@
 -- KEYS  1 queue, 2 urgent, 3 its waiting list, 4 wip, 5 environment, 6 replica, 7 worker,
 --       8 the worker's executions, 9 held, 10 limits
 -- ARGV  1 rq's prefix, 2 replica, 3 seconds that the records of an execution last without renewal,
---       4 … a new execution id for each job that is wanted
+--       4 environment, 5 wake channel, 6 how many jobs are wanted, 7 a new execution id: that of
+--       the first; those of the others are numbered in its last 8 digits
 -- returns {why nothing is given or '', backlog left, replicas that claim, idle ones, number of jobs,
 --       for each job: id, execution, data, timeout, result_ttl, losses, retries_left, enqueued_at,
 --       1 if it may run only once, ms until its deadline (nil for none), what is to be called at
@@ -10,14 +11,13 @@
 --       then the ids that were dropped because there was nothing to run}
 -- include callbacks
 -- include start
-local wanted, seen = #ARGV - 3, 0
+-- include wake
+local env, channel, wanted, seen = ARGV[4], ARGV[5], tonumber(ARGV[6]), 0
 
 local function take(list_key)
   while given < wanted and seen < 1000 do
     local ids = redis.call('LPOP', list_key, wanted - given)
-    if not ids then
-      return
-    end
+    if not ids then return end
     seen = seen + #ids
     for _, id in ipairs(ids) do
       start(id)
@@ -41,13 +41,16 @@ else
   end
 end
 
-hold(state)
+local was_idle = hold(state)
 -- Idle replicas wait at the queue alone: where it has run empty, the next urgent job goes there.
 if redis.call('LLEN', queue_key) == 0 then
   redis.call('LMOVE', urgent_key, queue_key, 'LEFT', 'RIGHT')
 end
-local reply = {refused, redis.call('LLEN', queue_key) + redis.call('LLEN', urgent_key),
-  redis.call('ZCARD', held_key), redis.call('ZCOUNT', held_key, 0, 0), given}
+local backlog = redis.call('LLEN', queue_key) + redis.call('LLEN', urgent_key)
+local idle = redis.call('ZCOUNT', held_key, 0, 0)
+-- What is pushed while a replica is idle wakes no scaler: if that was too much for it, this does.
+if backlog > 0 and idle == 0 and was_idle then nudge(env_key, channel, env) end
+local reply = {refused, backlog, redis.call('ZCARD', held_key), idle, given}
 for at = 1, #jobs do
   reply[5 + at] = jobs[at]
 end

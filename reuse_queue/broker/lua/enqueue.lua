@@ -1,5 +1,6 @@
 -- enqueue: write jobs and push their ids; a job that is there already is left as it is.
--- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits
+-- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits,
+--       7 held
 -- ARGV  1 prefix of the keys of jobs, 2 environment, 3 wake channel, then for each group of like
 --       jobs: how many they are, 1 if signed, '<delay>,<queue_timeout>,<deadline>' (s; each may be
 --       empty, '' for none), 1 if urgent, how many words follow, the fields and values that they
@@ -43,14 +44,14 @@ while at <= #ARGV do
   end
 end
 
+local length = redis.call('LLEN', queue_key)
 if #high > 0 then
   -- Replicas that wait watch the queue alone; none waits while something is in it.
-  local waits_here = redis.call('LLEN', queue_key) == 0
-  redis.call('RPUSH', waits_here and queue_key or urgent_key, unpack(high))
+  redis.call('RPUSH', length == 0 and queue_key or urgent_key, unpack(high))
 end
 if #normal > 0 then redis.call('RPUSH', queue_key, unpack(normal)) end
 if #delayed > 0 then redis.call('ZADD', scheduled_key, unpack(delayed)) end
 local count = #high + #normal
 if count + #delayed > 0 then redis.call('SADD', queues_key, queue_key) end
-if count > 0 then wake(env_key, channel, env) end
+if count > 0 then wake(env_key, channel, env, KEYS[7], length + count) end
 return count + #delayed / 2

@@ -1,10 +1,14 @@
 """claim, wait and renew: jobs leave the queue for one replica, and are never in two places."""
 
+import threading
 from datetime import timedelta
 
 import pytest
 
-from reuse_queue.job import Claim
+from reuse_queue.broker.lease import new_token
+from reuse_queue.broker.queue import JobQueue
+from reuse_queue.job import Claim, NewJob, Terms
+from support.eventually import eventually_sync
 from support.site import ENV, Site
 
 
@@ -160,6 +164,10 @@ def test_a_thousand_jobs_are_claimed_at_once_in_order(site: Site) -> None:
     assert claim.backlog == 100
 
 
+def wait(site: Site, timeout: timedelta) -> Claim:
+    return site.connection.run(site.leases.wait_and_claim("r1", timeout, 10, new_token()))
+
+
 def test_wait_moves_a_job_to_the_waiting_list_and_claims_nothing(site: Site) -> None:
     site.enqueue("a")
 
@@ -171,8 +179,85 @@ def test_wait_moves_a_job_to_the_waiting_list_and_claims_nothing(site: Site) -> 
     assert [job.id for job in site.claim()] == ["a"]
 
 
-def test_wait_returns_none_when_nothing_comes(site: Site) -> None:
-    assert site.connection.run(site.leases.wait("r1", timedelta(0))) is None
+def test_a_wait_may_claim_what_comes_in_the_same_round_trip(site: Site) -> None:
+    got: list[Claim] = []
+    waiting = threading.Thread(target=lambda: got.append(wait(site, timedelta(seconds=5))))
+    waiting.start()
+    eventually_sync(lambda: site.raw.info("clients")["blocked_clients"] == 1)
+
+    site.enqueue("a")
+
+    waiting.join()
+    assert [job.id for job in got[0].jobs] == ["a"]
+    assert site.status("a") == "started"
+    assert site.raw.exists(site.keys.waiting(ENV, "r1")) == 0
+
+
+def test_wait_claims_nothing_when_nothing_comes(site: Site) -> None:
+    assert wait(site, timedelta(0)).jobs == ()
+
+
+def test_wait_claims_what_it_cannot_be_woken_by(site: Site) -> None:
+    site.enqueue("a")
+    site.raw.rename(site.keys.queue(ENV), site.keys.urgent(ENV))
+    assert [job.id for job in wait(site, timedelta(0)).jobs] == ["a"]
+
+
+def test_every_job_of_a_claim_has_its_own_execution(site: Site) -> None:
+    site.enqueue(*(f"j{n}" for n in range(20)))
+    executions = [job.execution for _ in range(2) for job in site.claim(count=10)]
+    assert len(set(executions)) == 20
+    assert {len(each) for each in executions} == {32}
+
+
+def heard(site: Site) -> bool:
+    """Return whether the scaler was told of news since it asked to be."""
+    poke: bytes = site.raw.hget(site.keys.environment(ENV), "poke")
+    return poke == b"0"
+
+
+def listen(site: Site) -> None:
+    site.raw.hset(site.keys.environment(ENV), mapping={"state": "active", "poke": "1"})
+
+
+def put(site: Site, *ids: str) -> None:
+    jobs = [NewJob(each, b"x", Terms(description="")) for each in ids]
+    site.connection.run(JobQueue(site.keys).enqueue(ENV, jobs))
+
+
+def test_a_job_that_an_idle_replica_takes_is_no_news_to_the_scaler(site: Site) -> None:
+    site.claim()  # from now on the replica is known to be idle
+    listen(site)
+    put(site, "a")
+    assert not heard(site)
+    site.claim()
+    assert not heard(site)
+
+
+def test_more_jobs_than_there_are_idle_replicas_are_news(site: Site) -> None:
+    site.claim()
+    listen(site)
+    put(site, "a", "b")
+    assert heard(site)
+
+
+def test_a_replica_that_cannot_take_all_tells_the_scaler(site: Site) -> None:
+    """Two jobs that came one by one may both have been meant for the one idle replica."""
+    site.claim()
+    listen(site)
+    put(site, "a")
+    site.raw.rpush(site.keys.queue(ENV), "b")
+    assert not heard(site)
+    site.claim(count=1)
+    assert heard(site)
+
+
+def test_a_busy_replica_that_leaves_a_backlog_tells_the_scaler_nothing_new(site: Site) -> None:
+    site.running("a")
+    site.enqueue("b", "c")
+    listen(site)
+    site.claim(count=1)
+    assert not heard(site)
 
 
 def test_renew_extends_leases_of_a_replica_and_of_all_it_holds(site: Site) -> None:

@@ -104,7 +104,7 @@ def test_jobs_whose_claim_was_never_heard_of_go_back_uncharged_and_in_order(
     (first,) = site.claim(count=1)
     lose(proxy, "claim")
     with pytest.raises(RedisUnavailable):
-        lossy.run(site.leases.claim("r1", 2, ["t1", "t2"]))
+        lossy.run(site.leases.claim("r1", 2, "f" * 32))
     assert site.queue() == []
 
     lose(proxy, "release")

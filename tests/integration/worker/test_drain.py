@@ -129,7 +129,10 @@ async def test_what_was_claimed_ahead_goes_back_in_its_order(
         gate.clear()
         # The stall that would give them back by itself is out of the way.
         monkeypatch.setattr("reuse_worker.claimer._STALL_S", 60)
-        jobs = [lab.enqueue(task, number) for number in range(1, 30)]
+        # At once: the claim that takes the first must see the others.
+        with lab.raw.pipeline() as pipe:
+            jobs = [lab.enqueue(task, number, pipeline=pipe) for number in range(1, 30)]
+            pipe.execute()
         await eventually(lambda: slots.ahead > 2 and seen == [0, 1], what="claims ahead")
         lab.tell(ReplicaState.DRAINING, drain_reason="scale-down")
         await eventually(lambda: lab.held() == 1, what="what has not started is given back")

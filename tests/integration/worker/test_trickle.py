@@ -21,9 +21,9 @@ async def test_a_trickle_of_jobs_goes_to_the_replica_that_worked_last(
     waits: list[str] = []
     wait = Steps.wait
 
-    async def noted(self: Steps, at_most: timedelta) -> Any:
+    async def noted(self: Steps, at_most: timedelta, count: int) -> Any:
         waits.append(self.replica)
-        return await wait(self, at_most)
+        return await wait(self, at_most, count)
 
     monkeypatch.setattr(Steps, "wait", noted)
     monkeypatch.setattr(claimer, "_FIRST_WAIT", timedelta(seconds=2))

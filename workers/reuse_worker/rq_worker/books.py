@@ -135,7 +135,7 @@ class Books:
         return self._claim_once(queue)
 
     def _claim_once(self, queue: str) -> Claim:
-        return self._run(self._leases[queue].claim(self._worker, 1, [uuid4().hex]))
+        return self._run(self._leases[queue].claim(self._worker, 1, uuid4().hex))
 
     def _enlist(self, queue: str) -> None:
         self._run(self._fleet.enlist(queue, self._worker, self.settings.host, os.getpid()))

@@ -3,7 +3,7 @@
 -- include time_left
 local queue_key, urgent_key, waiting_key, wip_key, env_key, replica_key, worker_key, holds_key,
   held_key = unpack(KEYS)
-local rq, replica, lasts = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local rq, replica, lasts, token = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[7]
 -- rq lets an id be pushed whose job has no status yet.
 local RUNNABLE = {queued = true, created = true, [''] = true}
 local given, jobs, leases, members, dropped = 0, {}, {}, {}, {}
@@ -20,7 +20,8 @@ local function start(id)
     return
   end
   given = given + 1
-  local execution, at = ARGV[3 + given], #jobs
+  local at, execution = #jobs, given == 1 and token or string.sub(token, 1, 24)
+    .. string.format('%08x', given)
   local member = id .. ':' .. execution
   -- A microsecond apart: release puts jobs back in the order in which they were claimed.
   local created = string.format('%.6f', seconds + given / 1000000)
@@ -40,7 +41,7 @@ local function start(id)
   jobs[at + 9], jobs[at + 10], jobs[at + 11] = job[8], ends_in, callbacks(job_key, job, 10)
 end
 
--- hold: note what all those that were started have in common.
+-- hold: note what all those that were started have in common; returns whether it was idle before.
 local function hold(state)
   if given > 0 then
     redis.call('ZADD', wip_key, unpack(leases))
@@ -48,13 +49,12 @@ local function hold(state)
     redis.call('EXPIRE', holds_key, lasts)
   end
   local holds = redis.call('SCARD', holds_key)
-  if given > 0 and holds == given then
+  local was_idle = given > 0 and holds == given
+  if was_idle then
     redis.call('HSET', worker_key, 'state', 'busy')
     redis.call('HSET', replica_key, 'idle_since', '')
   end
-  if state == 'ready' then
-    redis.call('ZADD', held_key, holds, replica)
-  else
-    redis.call('ZREM', held_key, replica)
-  end
+  local ready = state == 'ready'
+  redis.call(ready and 'ZADD' or 'ZREM', held_key, unpack(ready and {holds, replica} or {replica}))
+  return was_idle
 end

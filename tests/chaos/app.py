@@ -23,7 +23,7 @@ FOLDER = "CHAOS_FOLDER"
 RESULTS_LAST_S = 86_400
 PATIENCE_S = 120
 LARGE = 200_000
-UNWANTED_S = 30.0
+FOREVER_S = 600.0
 
 ledger = Ledger(Path(os.environ[FOLDER]) / "ledger")
 main = TaskEnvironment("main", reusable=ReusePolicy(replicas=(1, 4), concurrency=8))
@@ -100,6 +100,13 @@ async def failing() -> str:
         raise ValueError("never")
 
 
+@main.task(timeout=1)
+async def late() -> None:
+    """Outlast its timeout, and give way."""
+    with noted("late"):
+        await asyncio.sleep(FOREVER_S)
+
+
 @main.task(result_ttl=RESULTS_LAST_S, redeliver=False)
 async def once(seconds: float) -> str:
     """Bear no second run."""
@@ -124,6 +131,13 @@ def cpu(seconds: float) -> str:
         while time.thread_time() < ends:
             sum(range(1000))
         return execution
+
+
+@plain.task(timeout=1)
+def stuck() -> None:
+    """Outlast its timeout in code that nothing can stop but its replica's end."""
+    with noted("stuck"):
+        time.sleep(FOREVER_S)
 
 
 @nest.task(result_ttl=RESULTS_LAST_S)
@@ -161,6 +175,6 @@ async def poison() -> str:
 @deadly.task(result_ttl=RESULTS_LAST_S)
 async def beside(seconds: float) -> str:
     """Be there when a neighbour takes the replica along."""
-    with noted("slow") as execution:
+    with noted("beside") as execution:
         await asyncio.sleep(seconds)
         return execution

@@ -83,14 +83,11 @@ def _fits(
 ) -> Iterator[Violation]:
     """The state is what the job's kind ends in, or what faults and cancels make right."""
     status, rules = there.status, story.rules
-    lost = there.losses >= (1 if rules.once else max_deliveries)
+    deaths = 1 if rules.once else max_deliveries
     raised = sum(run.how == "raised" for run in story.runs)
     wrong = ""
-    if status == FAILED and not (rules.raises and rules.ends == FAILED and raised >= rules.raises):
-        # What was lost that often has met as many faults; deaths by its own hand count as such.
-        met = sum(excuse.until >= story.since for excuse in excuses) >= there.losses
-        if not (lost and met):
-            wrong = f"it failed after {there.losses} losses and {raised} errors"
+    if status == FAILED and not (_failed(story, raised) or _died(story, there, deaths, excuses)):
+        wrong = f"it failed after {there.losses} losses and {raised} errors"
     elif status == CANCELED and story.canceled is None:
         wrong = "it was canceled, and nobody wanted that"
     elif status == FINISHED and rules.ends == FAILED:
@@ -101,6 +98,23 @@ def _fits(
         wrong = "it was canceled long before its end, and finished"
     if wrong:
         yield _broken("the right state", story, wrong)
+
+
+def _failed(story: Story, raised: int) -> bool:
+    """Return whether it has failed as its kind does."""
+    rules = story.rules
+    if rules.expires:
+        return bool(story.runs)
+    return rules.ends == FAILED and not rules.deadly and raised >= rules.raises
+
+
+def _died(story: Story, there: FoundJob, deaths: int, excuses: list[Excuse]) -> bool:
+    """Return whether it was lost as often as kills a job, and has met as many faults.
+
+    What another job has done to its replica is no such fault: that one is charged for it alone.
+    """
+    met = [each for each in excuses if each.job in ("", story.job) and each.until >= story.since]
+    return there.losses >= deaths and len(met) >= there.losses
 
 
 def _in_time(story: Story) -> bool:

@@ -78,6 +78,8 @@ class Excuse:
     pids: frozenset[int] = frozenset()
     hosts: frozenset[str] = frozenset()
     everyone: bool = False
+    job: str = ""
+    """The job that did it, if one did."""
 
     def covers(self, run: Run, again: float) -> bool:
         """Return whether it explains that a run was followed by another one at `again`."""
@@ -104,8 +106,13 @@ class History:
             if story.rules.deadly:
                 for run in story.runs:
                     if not run.how:
-                        its = frozenset({run.pid})
-                        yield Excuse(fault=story.kind, since=run.began, until=run.began, pids=its)
+                        yield Excuse(
+                            fault=story.kind,
+                            since=run.began,
+                            until=run.began,
+                            pids=frozenset({run.pid}),
+                            job=story.job,
+                        )
 
 
 def told(events: Iterable[dict[str, Any]]) -> History:

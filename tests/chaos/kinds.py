@@ -19,6 +19,8 @@ class Kind:
     """It must not run twice, whatever happens (`redeliver=False`)."""
     deadly: bool = False
     """A run of it takes its replica along."""
+    expires: bool = False
+    """No run of it ever returns: its timeout ends it."""
 
     @property
     def retries(self) -> int:
@@ -28,6 +30,8 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "quick": Kind(),
+    "urgent": Kind(),
+    "burst": Kind(),
     "slow": Kind(),
     "large": Kind(),
     "scheduled": Kind(),
@@ -39,6 +43,9 @@ KINDS: dict[str, Kind] = {
     "failing": Kind(ends=FAILED, raises=2),
     "once": Kind(once=True),
     "unwanted": Kind(ends=CANCELED),
+    "late": Kind(ends=FAILED, expires=True),
+    "stuck": Kind(ends=FAILED, expires=True),
+    "beside": Kind(),
     "segfault": Kind(deadly=True),
     "poison": Kind(ends=FAILED, deadly=True),
 }

@@ -24,6 +24,11 @@ def _many(rng: random.Random, call: Callable[[], tuple[Any, ...]]) -> list[tuple
 # How often, relative to the others; what to enqueue.
 _MENU: dict[str, tuple[float, Calls]] = {
     "quick": (12, lambda rng: (app.quick, _many(rng, lambda: ("quick",)))),
+    "urgent": (
+        2,
+        lambda rng: (app.quick.override(priority="high"), _many(rng, lambda: ("urgent",))),
+    ),
+    "burst": (0.2, lambda rng: (app.quick, [("burst",)] * rng.randint(50, 500))),
     "slow": (6, lambda rng: (app.slow, _many(rng, lambda: ("slow", rng.uniform(0.2, 4))))),
     "large": (2, lambda rng: (app.large, [("x" * app.LARGE,)])),
     "scheduled": (
@@ -33,10 +38,12 @@ _MENU: dict[str, tuple[float, Calls]] = {
     "flaky": (4, lambda rng: (app.flaky, [()] * 2)),
     "failing": (2, lambda rng: (app.failing, [()] * 2)),
     "once": (4, lambda rng: (app.once, _many(rng, lambda: (rng.uniform(0, 2),)))),
-    "unwanted": (3, lambda rng: (app.slow, [("unwanted", app.UNWANTED_S)] * 2)),
+    "unwanted": (3, lambda rng: (app.slow, [("unwanted", app.FOREVER_S)] * 2)),
     "sync": (6, lambda rng: (app.sync, _many(rng, lambda: (rng.uniform(0, 0.2),)))),
     "cpu": (3, lambda rng: (app.cpu, [(rng.uniform(0.01, 0.1),)] * 2)),
     "parent": (3, lambda rng: (app.parent, [(rng.randint(1, 5),)] * 2)),
+    "late": (0.5, lambda rng: (app.late, [()])),
+    "stuck": (0.3, lambda rng: (app.stuck, [()])),
     "segfault": (0.5, lambda rng: (app.segfault, [()])),
     "poison": (0.2, lambda rng: (app.poison, [()])),
     "beside": (2, lambda rng: (app.beside, _many(rng, lambda: (rng.uniform(0.2, 2),)))),
@@ -97,7 +104,7 @@ class Workload:
             self.unsure += 1
             return
         for handle in handles:
-            app.ledger.accepted(handle.id, "slow" if kind == "beside" else kind)
+            app.ledger.accepted(handle.id, kind)
             self.accepted.append(handle)
             if kind == "unwanted":
                 due = time.monotonic() + self._rng.uniform(0, 2)

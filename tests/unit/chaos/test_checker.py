@@ -75,6 +75,9 @@ RERUN = (run(at=10, how=""), run("e2", at=20))
         (story(run(), run("e2", at=20)), job(by="e2"), (killed(11),)),
         (story(run(how=""), kind="once"), job("failed", losses=1), (killed(11),)),
         (story(*RERUN, kind="segfault"), job(by="e2", losses=1), ()),
+        (story(run(how="canceled"), kind="late"), job("failed"), ()),
+        (story(run(how=""), kind="stuck"), job("failed"), ()),
+        (story(*[run(how="")] * 3, kind="poison"), job("failed", losses=3), ()),
     ],
 )
 def test_a_right_history_breaks_no_rule(told: Story, there: FoundJob, faults: tuple[Fault, ...]):
@@ -207,6 +210,17 @@ def test_a_second_run_after_a_neighbour_that_kills_later_replicas_is_found():
     assert [each.rule for each in check(history, found, lease=LEASE)] == [
         "again only after a fault"
     ]
+
+
+def test_a_job_that_died_of_its_neighbour_is_found():
+    deadly = Story(job="k", kind="poison", runs=[run(f"e{n}", how="") for n in range(3)])
+    found = Found(jobs={"j": job("failed", losses=3)}, totals={"main": (0, 1)})
+    history = History(stories={"j": story(run(how=""), kind="beside"), "k": deadly})
+    assert [each.rule for each in check(history, found, lease=LEASE)] == ["the right state"]
+
+
+def test_a_job_that_ran_into_its_timeout_without_having_run_is_found():
+    assert broken(story(kind="late"), job("failed")) == {"the right state"}
 
 
 def test_one_try_too_many_is_found():

@@ -138,10 +138,24 @@ class Verdict(Enum):
     CANCELED = "canceled"
     STOPPED = "stopped"
     """rq's word for a job that was canceled while it ran: kept among the failed."""
+    ASKED = "asked"
+    """It returned rq's `Retry`: whether that allows one more run is seen when it is recorded."""
     AGAIN = "again"
     """It returned rq's `Retry` and is to run again."""
     EXHAUSTED = "exhausted"
     """It returned rq's `Retry` once more than that allows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Again:
+    """What a job asked for that returned rq's `Retry`."""
+
+    most: int
+    """How often it may run again, all told."""
+    waits: tuple[float, ...] = ()
+    """Seconds before each of those runs, the last one repeating."""
+    first: bool = False
+    """Before all jobs that wait already."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +177,8 @@ class Outcome:
     """AGAIN: the wait before it."""
     first: bool = False
     """AGAIN: before all jobs that wait already."""
+    again: Again | None = None
+    """ASKED: for what."""
 
 
 class Recorded(Enum):

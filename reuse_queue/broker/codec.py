@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reuse_queue.job import (
+    Again,
     Job,
     JobStatus,
     NamedCallback,
@@ -137,6 +138,12 @@ def callbacks(text: bytes | None) -> dict[When, NamedCallback] | None:
         When(when): NamedCallback(name=name, timeout=_callback_limit(timeout))
         for when, (name, timeout) in found.items()
     }
+
+
+def again(wanted: Again) -> str:
+    """Return what a job asked for as lua/lib/asked.lua reads it."""
+    waits = [_short(wait) for wait in wanted.waits]
+    return json.dumps({"max": wanted.most, "intervals": waits, "first": wanted.first})
 
 
 def retry_intervals(retries: int, delays: Sequence[timedelta]) -> list[int | float]:

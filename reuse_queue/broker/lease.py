@@ -251,12 +251,13 @@ def _duration(text: bytes | None, default: timedelta) -> timedelta | None:
 
 def _words(outcome: Outcome) -> tuple[Value, ...]:
     again = outcome.verdict is Verdict.AGAIN
+    lasts = codec.seconds(outcome.delay if again else outcome.result_ttl)
     return (
         outcome.job_id,
         outcome.execution,
         outcome.verdict.value,
         _payload(outcome),
-        codec.seconds(outcome.delay if again else outcome.result_ttl),
+        lasts if outcome.again is None else codec.again(outcome.again),
         f"{outcome.took.total_seconds():.6f}",
         int(outcome.first if again else outcome.verdict is Verdict.FAILED and outcome.retry),
     )

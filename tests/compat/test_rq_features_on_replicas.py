@@ -1,334 +1,304 @@
-"""What stock rq's enqueue offers, on a replica of ours: a test for each row of docs/rq.md."""
+"""What stock rq's enqueue offers, on a replica of ours: a test for each row of docs/rq.md.
+
+Callbacks are in test_rq_callbacks_on_replicas.
+"""
 
 import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
-import redis.asyncio
-from rq import Callback
-from rq.job import Job, JobStatus, Retry
+import rq
+from rq import Queue, Repeat, get_current_job
+from rq.group import Group
+from rq.job import Dependency, Job, JobStatus, Retry
+from rq.rate_limit import RateLimit
+from rq.results import Result
 
 from integration.worker.conftest import Lab, name_of
-from reuse_queue import TaskFailed
-from reuse_queue.board import Overdue
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.context import current_job
 from reuse_queue.settings import Settings
 from support.eventually import eventually
 
 seen: list[Any] = []
-gate = threading.Event()
-RESULT = {"a": [1, 2]}
 
 
 @pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
+def clean() -> None:
     seen.clear()
-    gate.clear()
-    yield
-    gate.set()
 
 
 @pytest.fixture
 def lab(raw: redis.Redis, settings: Settings) -> Lab:
-    return Lab(raw, settings)
+    made = Lab(raw, settings)
+    made.serve(double, note, fails, again, again_here, follow, follow_here, concurrency=1)
+    return made
 
 
-# -- tasks ----------------------------------------------------------------------------------
+async def double(number: int = 1, *, factor: int = 2) -> int:
+    return number * factor
 
 
-async def returns() -> dict[str, list[int]]:
+async def note(word: str) -> str:
+    seen.append(word)
+    return word
+
+
+async def fails(times: int = 99) -> str:
+    seen.append("tried")
+    if len(seen) <= times:
+        raise ValueError("not yet")
+    return "at last"
+
+
+async def again(most: int, interval: int | list[int] = 0) -> str | Retry:
+    return again_here(most, interval)
+
+
+def again_here(most: int, interval: int | list[int] = 0) -> str | Retry:
     seen.append("ran")
-    return RESULT
+    return Retry(max=most, interval=interval) if len(seen) < 3 else "enough"
 
 
-def returns_here() -> dict[str, list[int]]:
-    return RESULT
+async def follow(job_id: str) -> list[str]:
+    await asyncio.sleep(0)
+    return follow_here(job_id)
 
 
-async def fails() -> None:
-    raise ValueError("no good")
-
-
-def fails_here() -> None:
-    raise ValueError("no good")
-
-
-async def stays() -> None:
-    seen.append("stays")
-    await asyncio.Event().wait()
-
-
-# -- callbacks ------------------------------------------------------------------------------
-
-
-def note(job: Job, connection: redis.Redis, result: object) -> None:
-    job.meta["noted"] = True
+def follow_here(job_id: str) -> list[str]:
+    job = get_current_job()
+    assert isinstance(job, Job)
+    assert job.id == job_id
+    job.meta["half"] = "way"
     job.save_meta()
-    running = current_job()
-    assert running is not None
-    assert running.id == job.id
-    assert connection.ping()
-    shown = job.get_status(refresh=False)
-    seen.append((job.id, result, shown, job.get_status(), job.latest_result()))
+    return [job.get_status().value, job.origin, job.args[0]]
 
 
-async def anote(job: Job, connection: redis.asyncio.Redis, result: object) -> None:
-    assert await connection.ping()
-    note(job, job.connection, result)
+@pytest.fixture
+def stock(lab: Lab) -> Queue:
+    return Queue(lab.env.name, connection=lab.raw, serializer="json")
 
 
-def mourn(job: Job, connection: redis.Redis, kind: type, error: Exception, trace: Any) -> None:
-    assert connection.ping()
-    assert error.__traceback__ is trace
-    seen.append((job.id, kind, str(error), job.latest_result() is None))
+async def ended(lab: Lab, *jobs: Job) -> None:
+    def all_ended() -> bool:
+        return not lab.held() and all(
+            job.get_status() in (JobStatus.FINISHED, JobStatus.FAILED) for job in jobs
+        )
+
+    await eventually(all_ended, what=f"all of {[job.id for job in jobs]} have ended")
 
 
-async def amourn(job: Job, connection: Any, kind: type, error: Exception, trace: Any) -> None:
-    assert await connection.ping()
-    mourn(job, job.connection, kind, error, trace)
-
-
-def break_down(*_: object) -> None:
-    raise LookupError("in the callback")
-
-
-async def abreak_down(*_: object) -> None:
-    raise SystemExit("in the callback")
-
-
-def rest(job: Job, connection: redis.Redis) -> None:
-    assert connection.ping()
-    seen.append((job.id, job.get_status(refresh=False)))
-
-
-async def linger(*_: object) -> None:
-    await asyncio.Event().wait()
-
-
-def linger_here(*_: object) -> None:
-    seen.append("lingers")
-    gate.wait(20)
-
-
-CALLBACKS = (note, anote, mourn, amourn, break_down, abreak_down, rest, linger, linger_here)
-
-
-def serve(lab: Lab, *tasks: Callable[..., Any]) -> None:
-    lab.serve(*tasks, concurrency=1)
-    for each in CALLBACKS:
-        lab.env.callback(each)
-
-
-def called(function: Callable[..., Any], timeout: int | None = None) -> Callback:
-    return Callback(name_of(function), timeout=timeout)
-
-
-async def ended(lab: Lab, job: Job) -> JobStatus:
-    await eventually(lambda: job.latest_result() is not None and not lab.held())
-    return job.get_status()
-
-
-def error_of(job: Job) -> str:
-    result = job.latest_result()
-    assert result is not None
-    return str(result.exc_string)
-
-
-# -- on_success -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("callback", [note, anote])
-@pytest.mark.parametrize("task", [returns, returns_here])
-async def test_a_success_callback_is_called_before_the_result_is_recorded(
-    lab: Lab, task: Callable[..., Any], callback: Callable[..., Any]
-) -> None:
-    serve(lab, task)
-    job = lab.enqueue(task, on_success=called(callback))
-    async with lab.replica():
-        assert await ended(lab, job) is JobStatus.FINISHED
-    assert seen[-1] == (job.id, RESULT, JobStatus.FINISHED, JobStatus.STARTED, None)
-    assert job.return_value() == RESULT
-    assert job.get_meta() == {"noted": True}
-    assert len(job.results()) == 1
-
-
-@pytest.mark.parametrize("callback", [break_down, abreak_down])
-@pytest.mark.parametrize("task", [returns, returns_here])
-async def test_a_job_whose_success_callback_raises_has_failed_and_is_tried_again(
-    lab: Lab, task: Callable[..., Any], callback: Callable[..., Any]
-) -> None:
-    serve(lab, task)
-    job = lab.enqueue(
-        task, on_success=called(callback), on_failure=called(mourn), retry=Retry(max=1)
-    )
-    async with lab.replica():
-        await eventually(lambda: len(seen) >= 2 and job.get_status() is JobStatus.FAILED)
-    assert "in the callback" in error_of(job)
-    assert [each[2] for each in seen if each != "ran"] == ["in the callback"] * 2
-
-
-# -- on_failure -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("callback", [mourn, amourn])
-@pytest.mark.parametrize("task", [fails, fails_here])
-async def test_a_failure_callback_is_called_each_time_before_the_failure_is_recorded(
-    lab: Lab, task: Callable[..., Any], callback: Callable[..., Any]
-) -> None:
-    serve(lab, task)
-    job = lab.enqueue(task, on_failure=called(callback), retry=Retry(max=2))
-    async with lab.replica():
-        assert await ended(lab, job) is JobStatus.FAILED
-    assert seen == [(job.id, ValueError, "no good", True)] * 3
-    assert "ValueError: no good" in error_of(job)
-
-
-@pytest.mark.parametrize("callback", [break_down, abreak_down])
-@pytest.mark.parametrize("task", [fails, fails_here])
-async def test_the_error_of_a_failure_callback_is_recorded_beside_the_jobs(
-    lab: Lab, task: Callable[..., Any], callback: Callable[..., Any]
-) -> None:
-    serve(lab, task)
-    job = lab.enqueue(task, on_failure=called(callback))
-    async with lab.replica():
-        assert await ended(lab, job) is JobStatus.FAILED
-    first, second = error_of(job).split("During handling of the above exception")
-    assert "ValueError: no good" in first
-    assert "in the callback" in second
-
-
-async def test_a_job_that_cannot_be_called_has_its_failure_callback_called(lab: Lab) -> None:
-    serve(lab, returns)
-    unknown = lab.enqueue("app.nowhere", on_failure=called(mourn))
-    wrong = lab.enqueue(returns, 1, on_failure=called(mourn))
-    async with lab.replica():
-        assert await ended(lab, unknown) is JobStatus.FAILED
-        assert await ended(lab, wrong) is JobStatus.FAILED
-    assert [each[1].__name__ for each in seen] == ["UnknownTask", "InvalidArguments"]
-
-
-# -- what is not registered -----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("end", ["on_success", "on_failure", "on_stopped"])
-async def test_a_job_that_names_a_function_that_is_no_callback_fails_before_it_runs(
-    lab: Lab, end: str
-) -> None:
-    serve(lab, returns)
-    # A task is none either, and nothing is imported.
-    for name in ("os.system", name_of(returns)):
-        ends = {"on_failure": called(mourn), end: Callback(name)}
-        job = lab.enqueue(returns, **ends)
-        async with lab.replica():
-            assert await ended(lab, job) is JobStatus.FAILED
-        assert f"environment lab has no callback {name!r}" in error_of(job)
-        assert f"Registered here: {name_of(note)}" in error_of(job)
-    told = [] if end == "on_failure" else ["UnknownCallback"] * 2
-    assert [each[1].__name__ for each in seen] == told
-
-
-async def test_signing_keys_keep_others_from_naming_callbacks(lab: Lab) -> None:
-    serve(lab)
-    lab.settings = replace(lab.settings, signing_keys=f"2026:{'n' * 32}")
-    lab.env.bind(Connection(lab.settings))
-    task = lab.env.task(on_success=note)(returns)
-    handle, forged = await task.aenqueue(), await task.aenqueue()
-    unsigned = lab.enqueue(returns, on_failure=called(mourn))
-    lab.raw.hset(lab.env.connection.keys.job(forged.id), "success_callback_name", name_of(anote))
-    async with lab.replica():
-        assert await handle.aresult(10) == RESULT
-        with pytest.raises(TaskFailed, match="with other callbacks"):
-            await forged.aresult(10)
-        assert await ended(lab, unsigned) is JobStatus.FAILED
-    assert [each[0] for each in seen if each != "ran"] == [handle.id]
-
-
-# -- on_stopped -----------------------------------------------------------------------------
-
-
-async def cancel(lab: Lab, job: Job) -> None:
+async def move_due(lab: Lab) -> None:
+    """Do what the leading scaler does twice a second."""
     connection = Connection(lab.settings)
-    await connection.arun(JobQueue(connection.keys).cancel([job.id]))
+    await connection.arun(JobQueue(connection.keys).due(lab.env.name))
     await connection.aclose()
 
 
-@pytest.mark.parametrize("callback", [rest, break_down])
-async def test_a_stopped_callback_is_called_when_a_running_job_has_given_way_to_a_cancel(
-    lab: Lab, callback: Callable[..., Any]
-) -> None:
-    serve(lab, stays)
-    job = lab.enqueue(stays, on_stopped=called(callback), on_failure=called(mourn))
+def make_due(lab: Lab, job: Job) -> float:
+    """Let a scheduled job's time come; return how long it would have waited (s)."""
+    key = f"rq:scheduled:{lab.env.name}"
+    due: Any = lab.raw.zscore(key, job.id)
+    lab.raw.zadd(key, {job.id: 1})
+    return float(due) - datetime.now(UTC).timestamp()
+
+
+# -- calls ----------------------------------------------------------------------------------
+
+
+async def test_the_call_and_its_labels(lab: Lab, stock: Queue) -> None:
+    by_name = stock.enqueue(name_of(double), 3, factor=5, job_id="mine", description="a word")
+    by_function = stock.enqueue(double, args=(4,), kwargs={"factor": 2}, meta={"who": "me"})
     async with lab.replica():
-        await eventually(lambda: seen == ["stays"])
-        await cancel(lab, job)
-        await eventually(lambda: job.get_status() is JobStatus.CANCELED and not lab.held())
-    assert seen[1:] == ([] if callback is break_down else [(job.id, JobStatus.STOPPED)])
-    assert job.latest_result() is None
+        await ended(lab, by_name, by_function)
+    assert (by_name.return_value(), by_function.return_value()) == (15, 8)
+    fetched = Job.fetch("mine", connection=lab.raw, serializer="json")
+    assert (fetched.description, by_function.get_meta()) == ("a word", {"who": "me"})
 
 
-# -- limits ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("task", [returns, returns_here])
-async def test_a_coroutine_callback_is_held_to_its_own_timeout(
-    lab: Lab, task: Callable[..., Any]
-) -> None:
-    serve(lab, task)
-    job = lab.enqueue(task, on_success=called(linger, timeout=1), on_failure=called(mourn))
+async def test_a_method_of_an_object_is_refused(lab: Lab, raw: redis.Redis) -> None:
+    stock = Queue(lab.env.name, connection=raw, serializer="json")
+    job = stock.enqueue("app.nowhere")
+    data = lab.env.serializer.dumps(("upper", "an object", [], {}))
+    raw.hset(job.key, "data", data)
     async with lab.replica():
-        assert await ended(lab, job) is JobStatus.FAILED
-    named = f"the success callback {name_of(linger)} ran longer than its timeout of 1 s"
-    assert seen[-1][2] == named
-    assert f"TimeoutError: {named}" in error_of(job)
+        await ended(lab, job)
+    assert "the job calls the method 'upper' of an object" in str(job.latest_result().exc_string)
 
 
-@pytest.mark.parametrize("task", [returns, returns_here])
-async def test_the_board_shows_how_long_a_plain_callback_may_run(
-    lab: Lab, task: Callable[..., Any]
-) -> None:
-    serve(lab, task)
-    job = lab.enqueue(task, on_success=called(linger_here, timeout=3000), job_timeout=10)
-    async with lab.replica() as replica:
-        await eventually(lambda: "lingers" in seen)
-        (slot,) = replica.board.read()
-        assert slot.meaning is Overdue.TIMEOUT
-        assert slot.deadline > asyncio.get_running_loop().time() + 2000
-        gate.set()
-        assert await ended(lab, job) is JobStatus.FINISHED
-
-
-async def test_a_job_that_is_canceled_while_its_plain_callback_runs_ends_after_it(
-    lab: Lab,
-) -> None:
-    serve(lab, returns)
-    job = lab.enqueue(returns, on_success=called(linger_here))
-    async with lab.replica() as replica:
-        await eventually(lambda: "lingers" in seen)
-        await cancel(lab, job)
-        await eventually(lambda: replica.board.read()[0].meaning is Overdue.CANCELED)
-        assert lab.held() == 1
-        gate.set()
-        assert await ended(lab, job) is JobStatus.FINISHED
-    assert job.return_value() == RESULT
-
-
-# -- our own enqueue ------------------------------------------------------------------------
-
-
-async def test_our_own_enqueue_names_the_callbacks_of_the_task_or_of_the_call(lab: Lab) -> None:
-    serve(lab)
-    lab.env.bind(Connection(lab.settings))
-    task = lab.env.task(on_success=note)(returns)
-    handle = await task.aenqueue()
-    other = await task.override(on_success=anote).aenqueue()
-    without = await task.override(on_success=None).aenqueue()
+async def test_the_place_in_the_queue(lab: Lab, stock: Queue) -> None:
+    for word in "ab":
+        stock.enqueue(note, word)
+    stock.enqueue(note, "first", at_front=True)
+    last = stock.enqueue(note, "last")
     async with lab.replica():
-        for each in (handle, other, without):
-            assert await each.aresult(10) == RESULT
-    assert [each[0] for each in seen if each != "ran"] == [handle.id, other.id]
+        await ended(lab, last)
+    assert seen == ["first", "a", "b", "last"]
+
+
+async def test_many_at_once_and_in_a_pipeline(lab: Lab, stock: Queue) -> None:
+    jobs = stock.enqueue_many([Queue.prepare_data(note, (word,)) for word in "abc"])
+    with lab.raw.pipeline() as pipeline:
+        jobs.append(stock.enqueue(note, "d", pipeline=pipeline))
+        pipeline.execute()
+    async with lab.replica():
+        await ended(lab, *jobs)
+    assert seen == [*"abcd"]
+
+
+async def test_unique_ids(lab: Lab, stock: Queue) -> None:
+    job = stock.enqueue(note, "once", job_id="one", unique=True)
+    with pytest.raises(rq.exceptions.DuplicateJobError):
+        stock.enqueue(note, "twice", job_id="one", unique=True)
+    async with lab.replica():
+        await ended(lab, job)
+    assert seen == ["once"]
+
+
+# -- how long things last -------------------------------------------------------------------
+
+
+async def test_what_is_kept_for_how_long(lab: Lab, stock: Queue) -> None:
+    forever = stock.enqueue(double, result_ttl=-1)
+    briefly = stock.enqueue(double, result_ttl=70)
+    lost = stock.enqueue(double, result_ttl=0)
+    failed = stock.enqueue(fails, failure_ttl=90)
+    async with lab.replica():
+        await ended(lab, forever, briefly, failed)
+        await eventually(lambda: not lab.raw.exists(lost.key))
+    assert lab.raw.ttl(forever.key) == -1
+    assert 60 < lab.raw.ttl(briefly.key) <= 70
+    assert 80 < lab.raw.ttl(failed.key) <= 90
+
+
+async def test_a_job_that_has_expired_in_the_queue_does_not_run(lab: Lab, stock: Queue) -> None:
+    expired, kept = stock.enqueue(note, "late", ttl=1), stock.enqueue(note, "in time")
+    lab.raw.pexpire(expired.key, 1)
+    await eventually(lambda: not lab.raw.exists(expired.key))
+    async with lab.replica():
+        await ended(lab, kept)
+    assert seen == ["in time"]
+
+
+async def test_a_timeout(lab: Lab, stock: Queue) -> None:
+    lab.env.task(linger)
+    job = stock.enqueue(linger, job_timeout=1)
+    async with lab.replica():
+        await ended(lab, job)
+    assert "ran longer than its timeout of 1 s" in str(job.latest_result().exc_string)
+
+
+async def linger() -> None:
+    await asyncio.Event().wait()
+
+
+# -- runs that follow -----------------------------------------------------------------------
+
+
+async def test_retries_at_once_and_after_intervals(lab: Lab, stock: Queue) -> None:
+    at_once = stock.enqueue(fails, 2, retry=Retry(max=2))
+    async with lab.replica():
+        await ended(lab, at_once)
+        assert (at_once.return_value(), seen) == ("at last", ["tried"] * 3)
+        seen.clear()
+        later = stock.enqueue(fails, 2, retry=Retry(max=2, interval=[30, 60]))
+        for wait in (30, 60):
+            await eventually(lambda: later.get_status() is JobStatus.SCHEDULED)
+            assert wait - 5 < make_due(lab, later) <= wait
+            await move_due(lab)
+        await ended(lab, later)
+    assert later.return_value() == "at last"
+
+
+@pytest.mark.parametrize("task", [again, again_here])
+async def test_a_returned_retry(lab: Lab, stock: Queue, task: Callable[..., Any]) -> None:
+    enough = stock.enqueue(task, 2)
+    async with lab.replica():
+        await ended(lab, enough)
+        assert enough.return_value() == "enough"
+        kinds = [each.type for each in enough.results()]
+        assert kinds == [Result.Type.SUCCESSFUL, Result.Type.RETRIED, Result.Type.RETRIED]
+
+        seen.clear()
+        too_few = stock.enqueue(task, 1, [30])
+        await eventually(lambda: too_few.get_status() is JobStatus.SCHEDULED)
+        assert 25 < make_due(lab, too_few) <= 30
+        await move_due(lab)
+        await ended(lab, too_few)
+    assert too_few.get_status() is JobStatus.FAILED
+    kinds = [each.type for each in too_few.results()]
+    assert kinds == [Result.Type.MAX_RETRIES_EXCEEDED, Result.Type.RETRIED]
+    assert seen == ["ran"] * 2
+
+
+async def test_repeats(lab: Lab, stock: Queue) -> None:
+    job = stock.enqueue(note, "again", repeat=Repeat(times=2, interval=[0, 30]))
+    async with lab.replica():
+        await eventually(lambda: len(seen) == 2 and job.get_status() is JobStatus.SCHEDULED)
+        assert 25 < make_due(lab, job) <= 30
+        await move_due(lab)
+        await eventually(lambda: len(seen) == 3 and not lab.held())
+        await ended(lab, job)
+    assert [each.return_value for each in job.results()] == ["again"] * 3
+
+
+async def test_scheduled_jobs(lab: Lab, stock: Queue) -> None:
+    soon = stock.enqueue_in(timedelta(hours=1), note, "in an hour")
+    at = stock.enqueue_at(datetime.now(UTC) + timedelta(days=1), note, "tomorrow")
+    async with lab.replica():
+        for job, hours in ((soon, 1), (at, 24)):
+            await move_due(lab)
+            assert job.get_status() is JobStatus.SCHEDULED
+            assert hours * 3600 - 60 < make_due(lab, job) <= hours * 3600
+            await move_due(lab)
+            await ended(lab, job)
+    assert seen == ["in an hour", "tomorrow"]
+
+
+# -- jobs that wait for others --------------------------------------------------------------
+
+
+async def test_dependencies(lab: Lab, stock: Queue) -> None:
+    first, broken = stock.enqueue(note, "first"), stock.enqueue(fails)
+    both = Dependency(jobs=[first, broken], allow_failure=True)
+    after = stock.enqueue(note, "after", depends_on=both)
+    never = stock.enqueue(note, "never", depends_on=broken)
+    async with lab.replica():
+        await ended(lab, first, broken, after)
+    assert seen == ["first", "tried", "after"]
+    assert never.get_status() is JobStatus.DEFERRED
+
+
+async def test_groups(lab: Lab, stock: Queue) -> None:
+    group = Group.create(connection=lab.raw)
+    jobs = group.enqueue_many(stock, [Queue.prepare_data(double, (n,)) for n in (1, 2)])
+    async with lab.replica():
+        await ended(lab, *jobs)
+    assert [job.return_value() for job in jobs] == [2, 4]
+    assert lab.raw.smembers(group.key) == {job.id.encode() for job in jobs}
+
+
+async def test_rate_limits(lab: Lab, stock: Queue) -> None:
+    limit = RateLimit(key="few", concurrency=1)
+    jobs = [stock.enqueue(note, word, rate_limit=limit) for word in "abc"]
+    assert [job.get_status() for job in jobs[1:]] == [JobStatus.RATE_LIMITED] * 2
+    async with lab.replica():
+        await ended(lab, *jobs)
+    assert sorted(seen) == [*"abc"]
+    assert not lab.raw.exists("rq:rl:few:allowed", "rq:rl:few:rate_limited")
+
+
+# -- the running job ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("task", [follow, follow_here])
+async def test_rqs_current_job(lab: Lab, stock: Queue, task: Callable[..., Any]) -> None:
+    job = stock.enqueue(task, "one", job_id="one")
+    async with lab.replica():
+        await ended(lab, job)
+    assert job.return_value() == ["started", "lab", "one"]
+    assert job.get_meta() == {"half": "way"}
+    assert get_current_job() is None

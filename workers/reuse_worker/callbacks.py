@@ -43,6 +43,7 @@ class Callbacks:
     Args:
         env: the environment that they are registered on.
         connection: where the job is read that they are given.
+        rq_jobs: makes that job.
         running: says what their code may know of its job.
     """
 
@@ -50,11 +51,12 @@ class Callbacks:
         self,
         env: TaskEnvironment,
         connection: Connection,
+        rq_jobs: RqJobs,
         running: Callable[[ClaimedJob], context.RunningJob],
     ) -> None:
         self._env = env
         self._connection = connection
-        self._rq_jobs = RqJobs(connection, env.serializer.name)
+        self._rq_jobs = rq_jobs
         self._running = running
         self._patience = connection.settings.lease
         self._kill_grace = connection.settings.kill_grace

@@ -10,6 +10,7 @@ import structlog
 
 from reuse_queue.board import Board
 from reuse_queue.broker.connection import Connection
+from reuse_queue.broker.rq_jobs import RqJobs
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import LeaseLost, RedisUnavailable
 from reuse_queue.facts import ReplicaState
@@ -56,10 +57,11 @@ class Daemon:
         self._report = report
         self._steps = Steps(connection, env.name, replica)
         self._recorder = Recorder(self._steps)
-        executor = Executor(env, replica, settings)
+        rq_jobs = RqJobs(connection, env.serializer.name)
+        executor = Executor(env, replica, settings, rq_jobs.enter)
         self._slots = Slots(
             executor,
-            Callbacks(env, connection, executor.running),
+            Callbacks(env, connection, rq_jobs, executor.running),
             board,
             context,
             record=self._recorder.add,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from sys import modules
 from typing import Any
 
 from reuse_queue import context
@@ -21,11 +22,12 @@ from reuse_queue.errors import (
     UnknownCallback,
     UnknownTask,
 )
-from reuse_queue.job import ClaimedJob, Outcome, Verdict, When, named_ends
+from reuse_queue.job import Again, ClaimedJob, Outcome, Verdict, When, named_ends
 from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
 from reuse_worker.failures import describe
+from reuse_worker.retry import asked
 
 
 class Order(Enum):
@@ -84,13 +86,23 @@ class Limit:
 
 
 class Executor:
-    """Turns the claimed jobs of one environment into calls, and calls into outcomes."""
+    """Turns the claimed jobs of one environment into calls, and calls into outcomes.
 
-    def __init__(self, env: TaskEnvironment, replica: str, settings: Settings) -> None:
+    Args:
+        env: the environment with its tasks.
+        replica: the replica's name.
+        settings: the limits.
+        enter: makes the job of that id the current one for rq, in the running context.
+    """
+
+    def __init__(
+        self, env: TaskEnvironment, replica: str, settings: Settings, enter: Callable[[str], None]
+    ) -> None:
         self.env = env
         self.settings = settings
         self._signer = signer(settings.signing_keys)
         self._replica = replica
+        self._enter = enter
 
     def load(self, job: ClaimedJob) -> Call | Outcome:
         """Return the call that a payload describes, or the failure that it is.
@@ -132,6 +144,8 @@ class Executor:
         if left_s is not None and left_s <= 0:
             return _late_to_start(call, began)
         scope = asyncio.timeout(left_s)
+        if "rq.job" in modules:
+            self._enter(job.id)
         try:
             with context.running(self.running(job)):
                 async with scope:
@@ -147,6 +161,8 @@ class Executor:
         job, began = call.job, time.perf_counter()
         if call.ends_by is not None and call.ends_by <= time.monotonic():
             return _late_to_start(call, began)
+        if "rq.job" in modules:
+            self._enter(job.id)
         try:
             with context.running(self.running(job)):
                 value = call.function(*call.args, **call.kwargs)
@@ -170,6 +186,9 @@ class Executor:
         job, data = call.job, None
         call.returned = value
         if value is not None:
+            again = asked(value)
+            if again is not None:
+                return _asked(job, again, timedelta(seconds=took))
             try:
                 data = self.env.serializer.dumps(value)
                 check_size("the result", data, self.settings.max_payload)
@@ -196,6 +215,17 @@ def failed(
         verdict=Verdict.FAILED,
         error=describe(error),
         retry=not final,
+        result_ttl=job.result_ttl,
+        took=took,
+    )
+
+
+def _asked(job: ClaimedJob, again: Again, took: timedelta) -> Outcome:
+    return Outcome(
+        job_id=job.id,
+        execution=job.execution,
+        verdict=Verdict.ASKED,
+        again=again,
         result_ttl=job.result_ttl,
         took=took,
     )

@@ -1,7 +1,7 @@
 -- outcome: one reported end of an execution whose lease is still held.
 -- KEYS and ARGV  those of finish
 -- include holder
--- include again
+-- include asked
 -- include slot
 local FIRST, WIDTH = 6, 7
 local worked = 0
@@ -16,7 +16,9 @@ local function settle(at, repeats)
     succeed(id, execution, replica, payload, tonumber(ttl), took, repeats)
     return 'f'
   end
-  if verdict == 'again' then
+  if verdict == 'asked' then
+    return asked(id, execution, replica, payload, ttl, took)
+  elseif verdict == 'again' then
     again(id, execution, replica, payload, tonumber(ttl), took, retry == '1')
     return 'r'
   elseif verdict == 'exhausted' then

@@ -35,7 +35,7 @@ def call(name: str, timeout: timedelta | None, ends_in: timedelta | None) -> Cal
         result_ttl=None,
         ends_in=ends_in,
     )
-    loaded = Executor(env, "r1", Settings()).load(job)
+    loaded = Executor(env, "r1", Settings(), enter=lambda _: None).load(job)
     assert isinstance(loaded, Call)
     return loaded
 
@@ -64,7 +64,7 @@ def test_a_call_without_either_has_no_limit():
 
 async def test_a_job_whose_deadline_has_passed_before_its_turn_never_begins():
     ran.clear()
-    executor = Executor(env, "r1", Settings())
+    executor = Executor(env, "r1", Settings(), enter=lambda _: None)
     late = call("on_the_loop", None, timedelta(0))
     late_here = call("on_the_thread", 9 * S, timedelta(0))
     for outcome in (await executor.run(late, late.limit()), executor.run_here(late_here)):

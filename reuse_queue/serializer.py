@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import zlib
@@ -47,13 +48,37 @@ class Serializer:
         # Short data would grow, and zlib takes longer to set up than all else; rq reads both.
         return data if len(data) < _WORTH_ZIPPING else zlib.compress(data)
 
-    def unpack(self, data: bytes) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    def dumps_result(self, task: str, value: object, limit: int) -> bytes:
+        """Return what a task returned as bytes, at most `limit` of them.
+
+        Raises:
+            NotSerializable: it cannot be written; the message names the task and what would do.
+            PayloadTooLarge: it takes more bytes.
+        """
+        try:
+            data = self.dumps(value)
+        except NotSerializable as error:
+            raise NotSerializable(
+                f"{task} returned a {kind(value)}, which cannot be recorded: {error}. Return "
+                f"{self.instead}."
+            ) from error
+        check_size(f"the result of {task}", data, limit)
+        return data
+
+    @property
+    def instead(self) -> str:
+        """What to use in place of a value that cannot be written."""
+        other = ' or give the environment serializer="pickle"' if self.typed else ""
+        return f"plain data instead{other}"
+
+    def unpack(self, data: bytes, limit: int = 0) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return function name, args and kwargs of a job's `data`, compressed or not.
 
         Raises:
             NotDeserializable: it is no call of a function that this serializer wrote.
+            PayloadTooLarge: there is a `limit`, and it takes more bytes once decompressed.
         """
-        match self.loads(_inflated(data)):
+        match self.loads(_inflated(data, limit)):
             case [str(name), None, list() | tuple() as args, dict() as kwargs]:
                 return name, tuple(args), kwargs
             case [str(name), _, list() | tuple(), dict()]:
@@ -81,11 +106,12 @@ def check_size(what: str, data: bytes, limit: int) -> None:
         PayloadTooLarge: it is not.
     """
     if len(data) > limit:
-        raise PayloadTooLarge(
-            f"{what}: {len(data) / _MIB:.1f} MiB, and the limit is {limit / _MIB:g} MiB. Keep the "
-            "data in a file, an object store or a database and pass where it is, or raise "
-            "REUSE_QUEUE_MAX_PAYLOAD (bytes)."
-        )
+        raise _too_large(what, f"{len(data) / _MIB:.1f} MiB, and the limit is", limit)
+
+
+def kind(value: object) -> str:
+    """Return the name of a value's class, with its module's."""
+    return f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
 
 
 def plain(value: object) -> Any:
@@ -164,8 +190,23 @@ def compressed(data: bytes) -> bytes:
     return data
 
 
-def _inflated(data: bytes) -> bytes:
-    try:
-        return zlib.decompress(data)
-    except zlib.error:  # rq reads data that was never compressed, and so do we
-        return data
+def _inflated(data: bytes, limit: int) -> bytes:
+    found = data
+    # Every stream of zlib's begins so. rq reads data that was never compressed, and so do we.
+    if data and data[0] & 15 == zlib.DEFLATED:
+        packed = zlib.decompressobj()
+        with contextlib.suppress(zlib.error):
+            # A byte more than may be, and no more: a thousandfold of it may come out.
+            found = packed.decompress(data, limit + 1 if limit else 0)
+            if not (packed.eof or len(found) > limit > 0):
+                raise NotDeserializable("the payload is cut short")
+    if len(found) > limit > 0:
+        raise _too_large("the arguments", "they unpack to more than the limit of", limit)
+    return found
+
+
+def _too_large(what: str, measure: str, limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"{what}: {measure} {limit / _MIB:g} MiB. Keep the data in a file, an object store or a "
+        "database and pass where it is, or raise REUSE_QUEUE_MAX_PAYLOAD (bytes)."
+    )

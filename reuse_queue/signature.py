@@ -10,7 +10,7 @@ from typing import Any
 
 from reuse_queue.errors import InvalidArguments, NotDeserializable, NotSerializable
 from reuse_queue.hints import Hint, hint
-from reuse_queue.serializer import Serializer, plain
+from reuse_queue.serializer import Serializer, kind, plain
 
 _SCALARS = frozenset({str, int, float, bool})
 _Kind = inspect.Parameter
@@ -137,13 +137,9 @@ class Signature:
         self._rebuilt(expected, sent)
 
     def _unwritable(self, expected: Hint, value: object, error: NotSerializable) -> NotSerializable:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-        pickle = (
-            "" if not self._serializer.typed else (' or give the environment serializer="pickle"')
-        )
         return NotSerializable(
-            f"{self}: parameter {expected.name!r} ({kind}): {error}. Pass plain data instead"
-            f"{pickle}."
+            f"{self}: parameter {expected.name!r} ({kind(value)}): {error}. Pass "
+            f"{self._serializer.instead}."
         )
 
     def _rebuilt(self, expected: Hint, value: Any) -> Any:

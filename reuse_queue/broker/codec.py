@@ -1,16 +1,16 @@
-"""rq's texts ⇄ our facts: the fields of a job's hash, the entries of its result stream."""
+"""rq's texts ⇄ our facts: the fields of a job's hash.
+
+What stands there may be anything: what cannot be read takes its default, and nothing raises.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 import pickletools
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from reuse_queue.job import (
     Again,
@@ -18,8 +18,6 @@ from reuse_queue.job import (
     JobStatus,
     NamedCallback,
     Priority,
-    ResultKind,
-    ResultRecord,
     Terms,
     When,
 )
@@ -56,20 +54,39 @@ JOB_FIELDS = (
 # -- texts ----------------------------------------------------------------------------------
 
 
+def name(word: bytes) -> str:
+    """Return an id or a name; bytes that are no text become lone surrogates.
+
+    `Connection` sends them back as the bytes that they were.
+    """
+    return word.decode(errors="surrogateescape")
+
+
 def moment(text: bytes | None) -> datetime | None:
     """Return the time that a text of rq's says, in UTC; None where it says none."""
     if not text:
         return None
     try:
         found = datetime.fromisoformat(text.decode())
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def moment_ms(text: bytes | None) -> datetime | None:
-    """Return the time of milliseconds since 1970 as a text; None for an empty one."""
-    return datetime.fromtimestamp(int(text) / 1000, UTC) if text else None
+    """Return the time of milliseconds since 1970 as a text; None where it says none."""
+    try:
+        return moment_s(int(text) / 1000) if text else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def moment_s(seconds: float) -> datetime | None:
+    """Return the time of seconds since 1970; None where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def seconds(duration: timedelta | None) -> int:
@@ -78,26 +95,35 @@ def seconds(duration: timedelta | None) -> int:
 
 
 def duration(text: bytes | None, default: timedelta | None) -> timedelta | None:
-    """Return what `seconds` wrote; `default` where nothing readable stands."""
+    """Return what `seconds` wrote; `default` where nothing readable stands.
+
+    None as well for what is longer than any process lives.
+    """
     try:
         number = int(text) if text else None
     except ValueError:
         number = None
     if number is None:
         return default
-    return timedelta(seconds=number) if number >= 0 else None
+    try:
+        return timedelta(seconds=number) if number >= 0 else None
+    except OverflowError:
+        return None
 
 
 def number(text: bytes | None) -> int:
     """Return a whole number that is not negative; 0 where none stands."""
-    return int(text) if text and text.isdigit() else 0
+    try:
+        return int(text) if text and text.isdigit() else 0
+    except ValueError:  # more digits than Python cares to read
+        return 0
 
 
 def texts(data: bytes | None) -> tuple[str, ...]:
     """Return the texts of a JSON list; none where no such list stands."""
     try:
         found = json.loads(data) if data else []
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
@@ -167,10 +193,10 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
     start_by, end_by = (None, None) if now.ended else _limits(fields["reuse_by"])
     return Job(
         id=job_id,
-        environment=_text(fields["origin"]),
+        environment=name(fields["origin"]),
         status=now,
         task=task_name(fields["data"]),
-        description=_text(fields["description"]),
+        description=shown(fields["description"]),
         created_at=moment(fields["created_at"]),
         enqueued_at=moment(fields["enqueued_at"]),
         started_at=moment(fields["started_at"]),
@@ -178,7 +204,7 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
         timeout=duration(fields["timeout"], None),
         retries_left=number(fields["retries_left"]),
         deliveries_lost=number(fields["reuse_losses"]),
-        replica=_text(fields["worker_name"]),
+        replica=shown(fields["worker_name"]),
         dependencies=texts(fields["dependency_ids"]),
         deaths=texts(fields["reuse_deaths"]),
         queue_timeout=_span(fields["reuse_queue_timeout"]),
@@ -191,7 +217,7 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
 def status(text: bytes | None) -> JobStatus | None:
     """Return the status of that name; None where there is none."""
     try:
-        return JobStatus(_text(text))
+        return JobStatus(shown(text))
     except ValueError:
         return None
 
@@ -204,27 +230,12 @@ def task_name(data: bytes) -> str:
     head = _head(data)
     try:
         if head.startswith(b"["):
-            name, _ = json.JSONDecoder().raw_decode(head[1:].decode(errors="ignore").lstrip())
+            found, _ = json.JSONDecoder().raw_decode(head[1:].decode(errors="ignore").lstrip())
         else:
-            name = next(arg for op, arg, _ in pickletools.genops(head) if _is_text(op.name))
-    except (ValueError, StopIteration, IndexError):
+            found = next(arg for op, arg, _ in pickletools.genops(head) if _is_text(op.name))
+    except (ValueError, StopIteration, IndexError, RecursionError):
         return ""
-    return name if isinstance(name, str) else ""
-
-
-# -- a job's results ------------------------------------------------------------------------
-
-
-def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:
-    """Return what an entry of a result stream says."""
-    fields = dict(zip(words[::2], words[1::2], strict=True))
-    return ResultRecord(
-        kind=ResultKind(int(fields[b"type"])),
-        value=_decoded(fields, b"return_value"),
-        error=_error(fields),
-        replica=_text(fields.get(b"worker_name")),
-        created_at=moment_ms(entry_id.split(b"-")[0]),
-    )
+    return found if isinstance(found, str) else ""
 
 
 # -------------------------------------------------------------------------------------------
@@ -251,7 +262,8 @@ def _callback_limit(text: str) -> timedelta | None:
         return None
 
 
-def _text(data: bytes | None) -> str:
+def shown(data: bytes | None) -> str:
+    """Return a text for people, whatever the bytes are."""
     return (data or b"").decode(errors="replace")
 
 
@@ -289,18 +301,3 @@ def _head(data: bytes) -> bytes:
 
 def _is_text(opcode: str) -> bool:
     return "UNICODE" in opcode
-
-
-def _decoded(fields: Mapping[bytes, Any], name: bytes) -> bytes | None:
-    try:
-        return base64.b64decode(fields[name], validate=True) if name in fields else None
-    except binascii.Error:
-        return None
-
-
-def _error(fields: Mapping[bytes, Any]) -> str:
-    packed = _decoded(fields, b"exc_string")
-    try:
-        return zlib.decompress(packed).decode(errors="replace") if packed else ""
-    except zlib.error:
-        return ""

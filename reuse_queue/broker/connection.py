@@ -41,6 +41,7 @@ _PASSING = (
 MAX_BLOCK_S = 5.0
 # What a server with a password says to a client that gave none (redis-py begins with HELLO).
 _NO_LOGIN = "HELLO must be called with the client already authenticated"
+_WRONG_TYPE = " (something else wrote to one of our keys: `reuse-queue doctor` names it)"
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 
 
@@ -241,7 +242,8 @@ class Connection:
             return RedisUnavailable(
                 f"Redis at {self} cannot be reached: {str(error) or 'no answer'}{self._hint()}"
             )
-        return RedisRefused(f"Redis at {self} refused a command: {error}")
+        hint = _WRONG_TYPE if "WRONGTYPE" in str(error) else ""
+        return RedisRefused(f"Redis at {self} refused a command: {error}{hint}")
 
     def _hint(self) -> str:
         if self.settings.redis_url != DEFAULT_REDIS_URL:

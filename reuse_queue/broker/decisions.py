@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from reuse_queue.broker.records import choice, moment
@@ -40,8 +41,16 @@ def action_text(action: Action) -> str:
     )
 
 
-def decision(text: bytes) -> Decision:
-    """Return the decision that an entry tells of."""
+def decisions(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]]) -> Iterator[Decision]:
+    """Yield the decisions that a stream's entries tell of; what cannot be read is left out."""
+    for _, entry in entries:
+        try:
+            yield _decision(entry[b"decision"])
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            continue
+
+
+def _decision(text: bytes) -> Decision:
     found = json.loads(text)
     return Decision(
         environment=found["environment"],

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reuse_queue.broker import records
+from reuse_queue.broker import codec, records
 from reuse_queue.broker.connection import Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.facts import DrainReason, EnvironmentRecord, Host, Replica, ReplicaState
@@ -58,7 +58,7 @@ class Fleet:
     def environments(self) -> Step[list[str]]:
         """Return the names of all environments that were ever announced, sorted."""
         reply = yield command("SMEMBERS", self._keys.environments())
-        return sorted(name.decode(errors="replace") for name in reply)
+        return sorted(codec.name(name) for name in reply)
 
     # -- hosts ------------------------------------------------------------------------------
 
@@ -155,9 +155,9 @@ class Fleet:
             return Beat(state=None)
         state, reason, over, *cancel = reply
         return Beat(
-            state=records.choice(ReplicaState, state.decode()),
-            reason=records.choice(DrainReason, reason.decode()),
-            cancel=tuple(execution.decode() for execution in cancel),
+            state=records.choice(ReplicaState, codec.name(state)),
+            reason=records.choice(DrainReason, codec.name(reason)),
+            cancel=tuple(map(codec.name, cancel)),
             stop_grace_over=bool(over),
         )
 

@@ -49,7 +49,7 @@ class Leases:
         it to `claim` next. If the replica dies in between, reclaim or end_replica returns it.
         """
         reply = yield self._wait(replica, timeout)
-        return None if reply is None else reply.decode()
+        return None if reply is None else codec.name(reply)
 
     def wait_and_claim(
         self, replica: str, timeout: timedelta, count: int, token: str
@@ -166,7 +166,7 @@ class Leases:
             limit,
             lingers_ms,
         )
-        return [name.decode() for name in reply]
+        return [codec.name(name) for name in reply]
 
     def _wait(self, replica: str, timeout: timedelta) -> Command:
         queue, waiting = self._books[0], self._keys.waiting(self._env, replica)
@@ -217,8 +217,8 @@ def _claim(reply: list[Any]) -> Claim:
         backlog=backlog,
         replicas=replicas,
         idle=idle,
-        refused=refused.decode(),
-        dropped=tuple(job_id.decode() for job_id in reply[end:]),
+        refused=codec.name(refused),
+        dropped=tuple(map(codec.name, reply[end:])),
     )
 
 
@@ -227,11 +227,11 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
         job_id, execution, data, timeout, result_ttl, *more = words[at : at + _CLAIMED_FIELDS]
         losses, retries, enqueued, once, left_ms, named = more
         yield ClaimedJob(
-            id=job_id.decode(),
+            id=codec.name(job_id),
             execution=execution.decode(),
             data=data,
-            timeout=_duration(timeout, _TIMEOUT),
-            result_ttl=_duration(result_ttl, _RESULT_TTL),
+            timeout=codec.duration(timeout, _TIMEOUT),
+            result_ttl=codec.duration(result_ttl, _RESULT_TTL),
             deliveries_lost=codec.number(losses),
             retries_left=codec.number(retries),
             enqueued_at=codec.moment(enqueued),
@@ -239,14 +239,6 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             ends_in=None if left_ms is None else timedelta(milliseconds=left_ms),
             callbacks=codec.callbacks(named),
         )
-
-
-def _duration(text: bytes | None, default: timedelta) -> timedelta | None:
-    try:
-        return codec.duration(text, default)
-    except OverflowError:
-        # Longer than any process lives: one job's odd number must not cost a whole claim.
-        return None
 
 
 def _words(outcome: Outcome) -> tuple[Value, ...]:

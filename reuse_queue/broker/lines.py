@@ -129,7 +129,17 @@ class Borrowed:
 
 def _packed(commands: Sequence[Words]) -> list[bytes]:
     # hiredis itself: redis-py's packer looks at every word in Python first.
-    return [b"".join(hiredis.pack_command(_apart(words)) for words in commands)]
+    try:
+        return [b"".join(hiredis.pack_command(_apart(words)) for words in commands)]
+    except UnicodeEncodeError:
+        return [b"".join(hiredis.pack_command(_escaped(_apart(words))) for words in commands)]
+
+
+def _escaped(words: Words) -> Any:
+    """Return a command in which names that are no texts (see `codec.name`) are bytes again."""
+    return tuple(
+        each.encode(errors="surrogateescape") if isinstance(each, str) else each for each in words
+    )
 
 
 def _apart(words: Words) -> Any:

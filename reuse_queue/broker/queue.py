@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from itertools import groupby
 
-from reuse_queue.broker import codec
+from reuse_queue.broker import codec, results
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.errors import JobNotFound
@@ -144,7 +144,7 @@ class JobQueue:
         verb = "ZRANGE" if status in _NEXT_FIRST else "ZREVRANGE"
         found = yield command(verb, self._keys.registry(kind, env), start, start + count - 1)
         # What runs is registered by job and execution.
-        return [member.decode().split(":")[0] for member in found]
+        return [codec.name(member).split(":")[0] for member in found]
 
     def counts(self, env: str) -> Step[dict[JobStatus, int]]:
         """Return how many jobs of an environment are in each status that has a registry."""
@@ -172,7 +172,7 @@ class JobQueue:
         status, newest, *record = yield call(
             "result", (self._keys.job(job_id), self._keys.results(job_id))
         )
-        return (codec.status(status), codec.result_record(*record) if record else None), newest
+        return (codec.status(status), results.result_record(*record) if record else None), newest
 
     def _due_at(self, jobs: Iterable[Job]) -> Step[dict[str, datetime]]:
         scheduled = [job for job in jobs if job.status is JobStatus.SCHEDULED]
@@ -183,9 +183,9 @@ class JobQueue:
             for job in scheduled
         ]
         return {
-            job.id: datetime.fromtimestamp(float(score), UTC)
+            job.id: due
             for job, score in zip(scheduled, scores, strict=True)
-            if score is not None
+            if score is not None and (due := codec.moment_s(float(score)))
         }
 
     def _queued(self, env: str, start: int, count: int) -> Step[list[str]]:
@@ -197,7 +197,7 @@ class JobQueue:
         if len(found) < count:
             first = max(0, start - before)
             found += yield command("LRANGE", queue, first, first + count - len(found) - 1)
-        return [job_id.decode() for job_id in found]
+        return [codec.name(job_id) for job_id in found]
 
     def _steered(
         self, script: str, job_ids: Sequence[str], more: tuple[str, ...], most: int
@@ -283,7 +283,7 @@ def _parts(origins: dict[str, bytes | None], most: int) -> Iterator[tuple[str, l
     by_env: dict[str, list[str]] = {}
     for job_id, origin in origins.items():
         if origin is not None:
-            by_env.setdefault(origin.decode(), []).append(job_id)
+            by_env.setdefault(codec.name(origin), []).append(job_id)
     for env, ids in by_env.items():
         for at in range(0, len(ids), most):
             yield env, ids[at : at + most]

@@ -13,6 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from reuse_queue.broker import codec
 from reuse_queue.broker.codec import texts
 from reuse_queue.facts import (
     Death,
@@ -26,6 +27,8 @@ from reuse_queue.facts import (
 from reuse_queue.policy import ReusePolicy, StarvationWarning
 
 E = TypeVar("E", bound=StrEnum)
+# No count and no time is greater; Redis' own integers end soon after.
+_MOST = 10**16
 Fields = Mapping[str, str]
 
 
@@ -38,7 +41,7 @@ def fields(flat: Sequence[bytes]) -> dict[str, str]:
 def moment(text: str | int | None) -> datetime | None:
     """Return the time of so many milliseconds since 1970; None for none."""
     number = whole(text)
-    return datetime.fromtimestamp(number / 1000, UTC) if number else None
+    return codec.moment_s(number / 1000) if number else None
 
 
 def milliseconds(span: timedelta) -> int:
@@ -47,11 +50,12 @@ def milliseconds(span: timedelta) -> int:
 
 
 def whole(text: str | int | None) -> int:
-    """Return a whole number; 0 where none stands."""
+    """Return a whole number; 0 where none stands, or one that cannot be meant."""
     try:
-        return int(text or 0)
+        number = int(text or 0)
     except ValueError:
         return 0
+    return number if abs(number) <= _MOST else 0
 
 
 def choice(kind: type[E], text: str | None) -> E | None:
@@ -128,13 +132,13 @@ def _policy(text: str) -> ReusePolicy | None:
                 concurrency=found["concurrency"],
                 scaledown_ttl=timedelta(seconds=found["scaledown_ttl"]),
             )
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
 def _override(text: str) -> tuple[int, int] | None:
     low, _, high = text.partition(",")
-    return (int(low), int(high)) if low.isdecimal() and high.isdecimal() else None
+    return (whole(low), whole(high)) if low.isdecimal() and high.isdecimal() else None
 
 
 # -- hosts ----------------------------------------------------------------------------------
@@ -145,7 +149,7 @@ def host(row: Sequence[Any]) -> Host:
     name, lease, flat = row
     found = fields(flat)
     return Host(
-        name=name.decode(),
+        name=codec.name(name),
         agent=found.get("agent", ""),
         max_replicas=whole(found.get("max_replicas")),
         offers=_mapping(found.get("offers")),
@@ -158,7 +162,7 @@ def host(row: Sequence[Any]) -> Host:
 def _mapping(text: str | None) -> dict[str, str]:
     try:
         found = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
@@ -173,7 +177,7 @@ def replicas(env: str, rows: Iterable[Sequence[Any]]) -> Iterator[Replica]:
         state = choice(ReplicaState, found.get("state"))
         if state is not None:
             yield Replica(
-                name=name.decode(),
+                name=codec.name(name),
                 environment=env,
                 host=found.get("host", ""),
                 version=found.get("version", ""),
@@ -199,7 +203,7 @@ def death(flat: Sequence[bytes]) -> Death:
         at=moment(found.get("at")) or datetime.fromtimestamp(0, UTC),
         cause=found.get("cause", ""),
         was_ready=found.get("was_ready") == "1",
-        age=timedelta(milliseconds=whole(found.get("age"))),
+        age=timedelta(milliseconds=max(0, whole(found.get("age")))),
         detail=found.get("detail", ""),
         held=whole(found.get("held")),
     )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reuse_queue.broker import records
+from reuse_queue.broker import codec, records
 from reuse_queue.broker.connection import Command, Step, Value, call, command
-from reuse_queue.broker.decisions import action_text, decision, decision_text
+from reuse_queue.broker.decisions import action_text, decision_text, decisions
 from reuse_queue.broker.keys import Keys
 from reuse_queue.errors import LeadLost, UnknownEnvironment
 from reuse_queue.facts import Action, Decision, Host, Snapshot
@@ -121,7 +121,7 @@ class Scaling:
         """Return the newest decisions, newest first."""
         stream = self._keys.decisions(env)
         reply = yield command("XREVRANGE", stream, "+", "-", "COUNT", count)
-        return [decision(entry[b"decision"]) for _, entry in reply]
+        return list(decisions(reply))
 
     # -- operators --------------------------------------------------------------------------
 
@@ -156,7 +156,7 @@ def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot | N
     return Snapshot(
         at=datetime.fromtimestamp(now / 1000, UTC),
         environment=records.environment(
-            env, found, [text for each in versions if (text := each.decode()) in offered]
+            env, found, [text for each in versions if (text := codec.name(each)) in offered]
         ),
         backlog=backlog,
         claimed=claimed,

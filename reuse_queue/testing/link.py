@@ -16,7 +16,6 @@ from reuse_queue.context import RunningJob, running
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import JobTimeout, NotSerializable, PayloadTooLarge
 from reuse_queue.job import JobStatus, NewJob, ResultKind, ResultRecord
-from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
 from reuse_queue.task import Task
 from reuse_queue.testing.jobs import InlineJob, InlineJobs
@@ -106,8 +105,8 @@ class InlineLink:
         try:
             with running(_running(job, left)):
                 value = self._loop.call(_timed(task, new.terms.timeout), *args, **kwargs)
-            data = None if value is None else environment.serializer.dumps(value)
-            check_size(f"the result of {task.name}", data or b"", self.settings.max_payload)
+            limit, writes = self.settings.max_payload, environment.serializer
+            data = None if value is None else writes.dumps_result(task.name, value, limit)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  # a task's
             # A result that cannot be written stays so, as in a replica.
             if left == 0 or isinstance(error, NotSerializable | PayloadTooLarge):

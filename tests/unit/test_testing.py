@@ -189,7 +189,11 @@ def test_what_would_fail_on_the_wire_fails_here():
         with pytest.raises(NotSerializable):
             sample.anything.enqueue(object())
         assert jobs == []
-        with pytest.raises(TaskFailed, match=r"NotSerializable: JSON has no form for built"):
+        with pytest.raises(
+            TaskFailed,
+            match=r"NotSerializable: .*process returned a object, which.*: JSON has no form.*"
+            r"Return plain data instead or give the environment serializer",
+        ):
             process.override(retries=3).enqueue("object").result()
         assert jobs[0].attempts == 1
 

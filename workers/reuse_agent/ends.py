@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from reuse_agent.link import Link
+from reuse_queue.broker import codec
 from reuse_queue.broker.connection import Step, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.lease import Leases
@@ -131,4 +132,4 @@ def _death(end: End, fresh: Replica) -> Death:
 def _held(keys: Keys, replica: str) -> Step[list[str]]:
     """Return the executions that a replica holds."""
     members = yield command("SMEMBERS", keys.worker_executions(replica))
-    return [member.decode().rpartition(":")[2] for member in members]
+    return [codec.name(member).rpartition(":")[2] for member in members]

@@ -23,7 +23,6 @@ from reuse_queue.errors import (
     UnknownTask,
 )
 from reuse_queue.job import Again, ClaimedJob, Outcome, Verdict, When, named_ends
-from reuse_queue.serializer import check_size
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
 from reuse_worker.failures import describe
@@ -46,6 +45,8 @@ class Call:
     is_async: bool
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+    name: str = ""
+    """The task's, for messages."""
     final: bool = False
     """What it raises is no reason to try again."""
     returned: object = None
@@ -114,7 +115,7 @@ class Executor:
             if self._signer is not None:
                 ends = named_ends(job.callbacks)
                 self._signer.check(job.id, self.env.name, job.data, job.signature, ends)
-            name, args, kwargs = self.env.serializer.unpack(job.data)
+            name, args, kwargs = self.env.serializer.unpack(job.data, self.settings.max_payload)
             task = self.env.lookup(name)
             args, kwargs = task.signature.arguments(args, kwargs)
             if job.callbacks is not None:
@@ -127,9 +128,9 @@ class Executor:
             error.add_note(f"Registered here: {', '.join(known) or 'nothing at all'}.")
             # No final failure: a retry may meet a replica whose code has it.
             return _refused(self.env, job, error, final=False)
-        except Exception as error:  # noqa: BLE001  # the arguments' own classes may raise anything
+        except BaseException as error:  # noqa: BLE001  # unpickling may raise, and exit, as it likes
             return _refused(self.env, job, error, final=True)
-        call = Call(job, task.function, task.is_async, args, kwargs)
+        call = Call(job, task.function, task.is_async, args, kwargs, name)
         if job.ends_in is not None:
             call.ends_by = time.monotonic() + job.ends_in.total_seconds()
         return call
@@ -190,9 +191,8 @@ class Executor:
             if again is not None:
                 return _asked(job, again, timedelta(seconds=took))
             try:
-                data = self.env.serializer.dumps(value)
-                check_size("the result", data, self.settings.max_payload)
-            except Exception as error:  # noqa: BLE001  # the value's own class may raise anything
+                data = self.env.serializer.dumps_result(call.name, value, self.settings.max_payload)
+            except BaseException as error:  # noqa: BLE001  # the value's class may raise, and exit
                 call.final = True
                 return _raised(call, error, began)
         return Outcome(
@@ -277,7 +277,7 @@ def _raised(call: Call, error: BaseException, began: float) -> Outcome:
 
 
 def _refused(
-    env: TaskEnvironment, job: ClaimedJob, error: Exception, *, final: bool
+    env: TaskEnvironment, job: ClaimedJob, error: BaseException, *, final: bool
 ) -> Call | Outcome:
     """Return how a job fails that cannot be called: with a callback for that, by a call."""
     callback = (job.callbacks or {}).get(When.FAILURE)
@@ -286,5 +286,5 @@ def _refused(
     return Call(job, _raise, True, (error,), {}, final=final)  # noqa: FBT003
 
 
-async def _raise(error: Exception) -> None:
+async def _raise(error: BaseException) -> None:
     raise error

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rq.job import Job as RqJob
 from rq.job import Retry
 
-from reuse_queue.broker import codec
+from reuse_queue.broker import codec, results
 from reuse_queue.job import Job, JobStatus, Priority, ResultKind, Terms
 from reuse_queue.serializer import SerializerName, serializer
 
@@ -216,7 +216,7 @@ def test_a_payload_that_calls_nothing_names_nothing(data: bytes):
 def test_a_record_of_success_holds_the_serialized_value():
     words = [b"type", b"1", b"worker_name", b"r1", b"return_value", base64.b64encode(b"42")]
 
-    record = codec.result_record(b"1500-0", words)
+    record = results.result_record(b"1500-0", words)
 
     assert (record.kind, record.value) == (ResultKind.SUCCESSFUL, b"42")
     assert (record.error, record.replica) == ("", "r1")
@@ -224,17 +224,19 @@ def test_a_record_of_success_holds_the_serialized_value():
 
 
 def test_a_record_of_none_holds_no_value():
-    assert codec.result_record(b"1-0", [b"type", b"1"]).value is None
+    assert results.result_record(b"1-0", [b"type", b"1"]).value is None
 
 
 def test_a_record_of_failure_holds_the_traceback():
     packed = base64.b64encode(zlib.compress("Fehler: größer".encode()))
 
-    record = codec.result_record(b"1-0", [b"type", b"2", b"exc_string", packed])
+    record = results.result_record(b"1-0", [b"type", b"2", b"exc_string", packed])
 
     assert (record.kind, record.error) == (ResultKind.FAILED, "Fehler: größer")
 
 
 @pytest.mark.parametrize("packed", [b"!", base64.b64encode(b"not zlib")])
-def test_a_traceback_that_cannot_be_read_is_left_out(packed: bytes):
-    assert codec.result_record(b"1-0", [b"type", b"2", b"exc_string", packed]).error == ""
+def test_a_traceback_that_cannot_be_read_is_said_to_be_so(packed: bytes):
+    assert results.result_record(b"1-0", [b"type", b"2", b"exc_string", packed]).error == (
+        "the traceback that was recorded cannot be read"
+    )

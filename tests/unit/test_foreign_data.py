@@ -184,7 +184,7 @@ async def task(value: Any = None) -> Any:
 def executor(serializer: SerializerName = "json", **more: Any) -> Executor:
     env = TaskEnvironment("app", reusable=ReusePolicy(replicas=(0, 2)), serializer=serializer)
     env.task(task)
-    return Executor(env, "r1", Settings(**more))
+    return Executor(env, "r1", Settings(**more), enter=print)
 
 
 def claimed(data: bytes, **more: Any) -> ClaimedJob:

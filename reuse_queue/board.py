@@ -25,6 +25,8 @@ class Overdue(IntEnum):
     TIMEOUT = 0
     CANCELED = 1
     DEADLINE = 2
+    HALTED = 3
+    """rq's stop-job."""
 
 
 # What is read may be half written.

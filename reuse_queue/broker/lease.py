@@ -29,7 +29,12 @@ _RECORDED = {
     "c": Recorded.CANCELED,
     "l": Recorded.LOST,
 }
-_FATES = {Verdict.FAILED: "failed", Verdict.CANCELED: "canceled", None: "lost"}
+_FATES = {
+    Verdict.FAILED: "failed",
+    Verdict.CANCELED: "canceled",
+    Verdict.STOPPED: "stopped",
+    None: "lost",
+}
 
 
 class Leases:
@@ -129,10 +134,10 @@ class Leases:
 
         `running` maps the execution ids that were really running to the verdict that its agent
         had passed: FAILED (killed for its timeout: counts as a failure, retries apply), CANCELED,
-        or None (lost: one more loss on its account, dead after `max_deliveries`, to the front of
-        the queue after its first loss and to the back after another; a job with redeliver=False
-        fails). Everything else it held goes back uncharged. `asked`: it ended as it was told to,
-        so the death is not recorded as one. Wakes the scaler.
+        STOPPED, or None (lost: one more loss on its account, dead after `max_deliveries`, to the
+        front of the queue after its first loss and to the back after another; a job with
+        redeliver=False fails). Everything else it held goes back uncharged. `asked`: it ended as
+        it was told to, so the death is not recorded as one. Wakes the scaler.
         """
         fates = [
             word for execution, verdict in running.items() for word in (execution, _FATES[verdict])

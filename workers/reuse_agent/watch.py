@@ -12,6 +12,7 @@ _VERDICTS = {
     Overdue.TIMEOUT: Verdict.FAILED,
     Overdue.DEADLINE: Verdict.FAILED,
     Overdue.CANCELED: Verdict.CANCELED,
+    Overdue.HALTED: Verdict.STOPPED,
 }
 
 
@@ -36,4 +37,6 @@ def reason(verdicts: Mapping[str, Verdict]) -> str:
     """Return in words why a replica is killed for these verdicts."""
     if Verdict.FAILED in verdicts.values():
         return "killed: a job ran past its timeout"
-    return "killed: a canceled job did not give way"
+    if Verdict.CANCELED in verdicts.values():
+        return "killed: a canceled job did not give way"
+    return "killed: a stopped job did not give way"

@@ -68,7 +68,7 @@ class Daemon:
             changed=self.life.notify,
             broke=self._break,
         )
-        self._heartbeat = Heartbeat(self._steps, self.life, self._slots.cancel)
+        self._heartbeat = Heartbeat(self._steps, self.life, self._slots.cancel, self._slots.halt)
         self._claimer = Claimer(
             self._steps, self.life, self._heartbeat, self._slots, self._recorder
         )

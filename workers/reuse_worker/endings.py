@@ -37,7 +37,7 @@ def endings(call: Call, outcome: Outcome) -> Endings:
 
 def _after_failure(call: Call, cause: BaseException, outcome: Outcome) -> Endings:
     named = call.job.callbacks or {}
-    if call.order is Order.CANCEL and When.STOPPED in named:
+    if call.order in (Order.CANCEL, Order.HALT) and When.STOPPED in named:
         error = yield When.STOPPED, ()
         if error is not None:
             log.warning("stopped callback raised", job=call.job.id, traceback=describe(error))

@@ -33,6 +33,8 @@ class Order(Enum):
     """Why a running call is stopped from outside."""
 
     CANCEL = "cancel"
+    HALT = "halt"
+    """Cancel it by rq's stop-job: it is kept among the failed."""
     GIVE_BACK = "give back"
 
 
@@ -231,12 +233,14 @@ def _asked(job: ClaimedJob, again: Again, took: timedelta) -> Outcome:
     )
 
 
-def canceled(job: ClaimedJob) -> Outcome:
-    """Return the outcome of a job that was canceled, and has given way."""
+def ended_by(order: Order, job: ClaimedJob) -> Outcome:
+    """Return the outcome of a job that was ordered to end, and has given way."""
+    halted = order is Order.HALT
     return Outcome(
         job_id=job.id,
         execution=job.execution,
-        verdict=Verdict.CANCELED,
+        verdict=Verdict.STOPPED if halted else Verdict.CANCELED,
+        error="The job was stopped by a command while it ran." if halted else "",
         retry=False,
         result_ttl=job.result_ttl,
     )

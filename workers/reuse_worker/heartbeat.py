@@ -12,6 +12,7 @@ from reuse_queue.broker.fleet import Beat
 from reuse_queue.errors import LeaseLost, RedisUnavailable
 from reuse_queue.facts import ReplicaState
 from reuse_worker.backoff import waits
+from reuse_worker.commands import to_stop
 from reuse_worker.life import Life
 from reuse_worker.steps import Steps
 
@@ -26,14 +27,24 @@ class Heartbeat:
         steps: the way to Redis.
         life: obeys the answers.
         cancel: gets each execution that is to be canceled, perhaps more than once.
+        halt: gets the id of each job, or execution, that rq's own command stops.
     """
 
-    def __init__(self, steps: Steps, life: Life, cancel: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        life: Life,
+        cancel: Callable[[str], None],
+        halt: Callable[[str], None],
+    ) -> None:
         self._steps = steps
         self._life = life
         self._cancel = cancel
+        self._halt = halt
         self._patience_s = steps.settings.lease.total_seconds() / 6
         self._asked = asyncio.Event()
+        self._stops: dict[str, int] = {}
+        """What is to be stopped → the number of the newest beat when that was heard."""
         self._begun = 0
         self._answered = 0
         """The number of the newest beat that was begun, and of the newest that was answered."""
@@ -86,12 +97,18 @@ class Heartbeat:
                     self.soon()
                     pauses = waits()
                     while True:
-                        if await messages.get_message(timeout=None) is not None:
-                            self.soon()
+                        self._hear(await messages.get_message(timeout=None))
             except RedisUnavailable:
                 await asyncio.sleep(next(pauses))
 
     # ---------------------------------------------------------------------------------------
+
+    def _hear(self, message: object) -> None:
+        if message is not None:
+            self.soon()
+            if name := to_stop(message):
+                log.info("stop heard", what=name)
+                self._stops[name] = self._begun
 
     async def _beat(self) -> Beat | None:
         self._begun += 1
@@ -119,6 +136,7 @@ class Heartbeat:
         self._life.state = answer.state
         for execution in answer.cancel:
             self._cancel(execution)
+        self._obey_stops()
         if answer.state in (ReplicaState.DRAINING, ReplicaState.STOPPING):
             self._life.drain()
         elif answer.state is ReplicaState.READY:
@@ -126,6 +144,13 @@ class Heartbeat:
         if answer.stop_grace_over:
             self._life.end_grace()
         self._life.notify()
+
+    def _obey_stops(self) -> None:
+        # A cancel of ours is told in the words of rq's stop: what a beat that was sent later does
+        # not bring as a cancel is rq's own.
+        for name in [name for name, begun in self._stops.items() if begun < self._answered]:
+            del self._stops[name]
+            self._halt(name)
 
     async def _pause(self) -> None:
         try:

@@ -12,9 +12,11 @@ from reuse_queue.board import Board, Overdue
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_worker.batch import Pace
 from reuse_worker.callbacks import Callbacks
-from reuse_worker.execute import Call, Executor, Order, canceled, interrupted
+from reuse_worker.execute import Call, Executor, Order, ended_by, interrupted
 from reuse_worker.onstage import onstage
 from reuse_worker.sync_thread import SyncThread
+
+_OVERDUE = {Order.CANCEL: Overdue.CANCELED, Order.HALT: Overdue.HALTED}
 
 
 class Slots:
@@ -82,11 +84,7 @@ class Slots:
 
     def held(self) -> list[str]:
         """Return the executions of all jobs that are held."""
-        return [
-            *self._coroutines,
-            *self._handed,
-            *(call.job.execution for call in self._ahead),
-        ]
+        return [call.job.execution for call in self._calls()]
 
     # -- jobs come and go -------------------------------------------------------------------
 
@@ -106,20 +104,15 @@ class Slots:
         Its outcome is CANCELED as soon as it has given way. One that does not is shown overdue on
         the board after `kill_grace`, for the agent to kill the replica.
         """
-        call = self._coroutines.get(execution) or self._handed.get(execution)
-        if call is None:
-            call = next((each for each in self._ahead if each.job.execution == execution), None)
-            if call is not None:
-                self._ahead.remove(call)
-                self._end(call, canceled(call.job))
-        elif call.running is not None:
-            self._stop(call, Order.CANCEL)
-        elif self.thread.take_back(call):
-            del self._handed[execution]
-            self._end(call, canceled(call.job))
-        elif call.order is None:
-            call.order = Order.CANCEL
-            self.thread.condemn(call, time.monotonic() + self._kill_grace_s)
+        for call in self._calls():
+            if call.job.execution == execution:
+                self._order(call, Order.CANCEL)
+
+    def halt(self, name: str) -> None:
+        """Do the same to the job, or execution, of that id, but its outcome is rq's STOPPED."""
+        for call in self._calls():
+            if name in (call.job.id, call.job.execution):
+                self._order(call, Order.HALT)
 
     def give_back(self) -> None:
         """Hold no longer what has not started."""
@@ -153,6 +146,23 @@ class Slots:
         return stopped
 
     # ---------------------------------------------------------------------------------------
+
+    def _calls(self) -> list[Call]:
+        return [*self._coroutines.values(), *self._handed.values(), *self._ahead]
+
+    def _order(self, call: Call, order: Order) -> None:
+        """Have a call end for good, wherever it is."""
+        if call in self._ahead:
+            self._ahead.remove(call)
+            self._end(call, ended_by(order, call.job))
+        elif call.running is not None:
+            self._stop(call, order)
+        elif self.thread.take_back(call):
+            del self._handed[call.job.execution]
+            self._end(call, ended_by(order, call.job))
+        elif call.order is None:
+            call.order = order
+            self.thread.condemn(call, time.monotonic() + self._kill_grace_s, _OVERDUE[order])
 
     def _fill(self) -> None:
         """Start what waits, strictly in order; sync calls queue up on the thread's one slot."""
@@ -188,7 +198,7 @@ class Slots:
                     outcome = await onstage(after, board, slot)
                 self._leave(call)
             else:
-                outcome = canceled(job)
+                outcome = ended_by(call.order, job)
             if self._coroutines.pop(job.execution, None) is not None:
                 self._end(call, outcome)
                 self._fill()
@@ -214,9 +224,9 @@ class Slots:
         # it sees the order when it begins.
         if call.slot < 0:
             return
-        if order is Order.CANCEL:
-            overdue = time.monotonic() + self._kill_grace_s
-            self._board.move(call.slot, call.job.execution, overdue, Overdue.CANCELED)
+        if order in _OVERDUE:
+            killed_at = time.monotonic() + self._kill_grace_s
+            self._board.move(call.slot, call.job.execution, killed_at, _OVERDUE[order])
         call.running.cancel()
 
     def _collect(self, call: Call, outcome: Outcome) -> None:
@@ -227,8 +237,8 @@ class Slots:
             self._fill()
 
     def _interrupt(self, call: Call) -> None:
-        """Fail a call that was stopped, where it may not be given back; a cancel goes before."""
-        if not call.job.redeliver and call.order is not Order.CANCEL:
+        """Fail a call that was stopped, where it may not be given back; an order goes before."""
+        if not call.job.redeliver and call.order not in _OVERDUE:
             self._record(interrupted(call.job))
 
     def _end(self, call: Call, outcome: Outcome) -> None:
@@ -238,7 +248,7 @@ class Slots:
                 if call.begun:
                     self._interrupt(call)
                 return
-            outcome = canceled(call.job)
+            outcome = ended_by(call.order, call.job)
         self.ended += 1
         self.pace.ran(outcome.took.total_seconds(), len(call.job.data))
         self._record(outcome)

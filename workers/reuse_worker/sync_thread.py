@@ -70,11 +70,11 @@ class SyncThread:
             return False
         return True
 
-    def condemn(self, call: Call, deadline: float) -> None:
-        """Show the call, if it still runs, as canceled and overdue from `deadline` on."""
+    def condemn(self, call: Call, deadline: float, meaning: Overdue) -> None:
+        """Show the call, if it still runs, as overdue from `deadline` on, and why."""
         with self._lock:
             if self._current is call:
-                self._board.move(call.slot, call.job.execution, deadline, Overdue.CANCELED)
+                self._board.move(call.slot, call.job.execution, deadline, meaning)
 
     def allow(self, call: Call, span: timedelta | None) -> None:
         """Let a call, of whatever kind, go on for so long from now; None: for ever."""

@@ -2,7 +2,8 @@
 -- KEYS  those of books
 -- ARGV  those of books, then 5 losses after which a job is dead, 6 replica, 7 host, 8 version,
 --       9 cause, 10 1 if it was ready, 11 its age (ms), 12 detail, 13 1 if it was asked to end,
---       then pairs: an execution that was running, what becomes of it (lost, failed, canceled)
+--       then pairs: an execution that was running, what becomes of it (lost, failed, canceled,
+--       stopped)
 -- returns how many of its jobs went back or ended
 -- include retire
 -- include flush

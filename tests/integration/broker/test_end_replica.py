@@ -152,6 +152,20 @@ def test_a_canceled_job_ends_canceled_by_verdict_or_by_order(site: Site) -> None
     assert site.queue() == []
 
 
+def test_a_job_that_rqs_command_stopped_is_kept_among_the_failed_unless_it_was_canceled(
+    site: Site,
+) -> None:
+    stopped, canceled = site.running("stopped", retries_left=3), site.running("canceled")
+    site.raw.sadd(site.keys.cancels(ENV, "r1"), canceled.execution)
+
+    site.end("r1", {job.execution: Verdict.STOPPED for job in (stopped, canceled)})
+
+    assert (site.status("stopped"), site.status("canceled")) == ("stopped", "canceled")
+    assert site.registry("failed").keys() == {"stopped"}
+    assert "killed by SIGKILL" in site.error("stopped")
+    assert site.traces() == set()
+
+
 def test_a_job_whose_end_was_recorded_is_left_alone(site: Site) -> None:
     """Its finish came through, and the agent still saw it on the board."""
     job = site.running("a")

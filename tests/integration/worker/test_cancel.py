@@ -6,7 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from rq.command import send_stop_execution_command, send_stop_job_command
 from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry
+from rq.results import Result
 
 from integration.worker.conftest import KEYS, Lab
 from reuse_queue.board import Overdue
@@ -139,3 +142,45 @@ async def test_a_coroutine_job_that_waits_for_a_slot_is_canceled_without_running
         await eventually(lambda: job.get_status() is JobStatus.CANCELED)
         assert seen == ["stays"]
         gate.set()
+
+
+@pytest.mark.parametrize("by", ["job", "execution"])
+async def test_rqs_own_command_stops_a_coroutine_as_rq_would(lab: Lab, by: str):
+    lab.serve(stays)
+    async with lab.replica() as running:
+        job, beside = lab.enqueue(stays), lab.enqueue(stays)
+        await eventually(lambda: len(running.board.read()) == 2)
+        if by == "job":
+            send_stop_job_command(lab.raw, job.id, serializer="json")
+        else:
+            [execution] = job.get_executions()
+            send_stop_execution_command(lab.raw, job.id, execution.id)
+        await eventually(lambda: job.is_stopped)
+        assert seen == ["stays", "stays", "cleaned up"]
+        assert job.id in FailedJobRegistry("lab", connection=lab.raw, serializer="json")
+        result = job.latest_result()
+        assert result is not None
+        assert result.type is Result.Type.FAILED
+        assert result.exc_string == "The job was stopped by a command while it ran."
+        assert beside.get_status() is JobStatus.STARTED
+        await eventually(lambda: len(running.board.read()) == 1)
+        # Another job's id, or nonsense, stops nothing.
+        for message in (
+            '{"command": "stop-job", "job_id": "other"}',
+            '{"command": "stop-job"}',
+            "x",
+        ):
+            lab.raw.publish(KEYS.replica_channel("r1"), message)
+        await cancel(lab, beside)
+        await eventually(lambda: beside.get_status() is JobStatus.CANCELED)
+
+
+async def test_a_sync_job_that_is_stopped_is_shown_overdue(lab: Lab):
+    lab.serve(blocks, concurrency=1)
+    async with lab.replica() as running:
+        job = lab.enqueue(blocks, 0)
+        await eventually(lambda: seen)
+        send_stop_job_command(lab.raw, job.id, serializer="json")
+        await eventually(lambda: running.board.read()[0].meaning is Overdue.HALTED)
+        gate.set()
+        await eventually(lambda: running.board.read() == [])

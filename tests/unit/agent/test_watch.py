@@ -29,5 +29,6 @@ def test_a_job_that_ends_between_two_looks_is_not():
 
 def test_the_reason_says_which_job_was_the_worse():
     assert reason({"a": Verdict.CANCELED}) == "killed: a canceled job did not give way"
+    assert reason({"a": Verdict.STOPPED}) == "killed: a stopped job did not give way"
     both = {"a": Verdict.CANCELED, "b": Verdict.FAILED}
     assert reason(both) == "killed: a job ran past its timeout"

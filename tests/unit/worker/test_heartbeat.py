@@ -36,7 +36,7 @@ class Server:
 
 def heart(server: Server, life: Life | None = None, canceled: list[str] | None = None) -> Heartbeat:
     heard = [] if canceled is None else canceled
-    return Heartbeat(cast("Steps", server), life or Life(), heard.append)
+    return Heartbeat(cast("Steps", server), life or Life(), heard.append, heard.append)
 
 
 async def test_without_an_answer_the_replica_is_fenced_after_two_thirds_of_its_lease():

@@ -1,6 +1,7 @@
 -- fate: what becomes of one job when the replica that held it is gone.
 -- include lose
 -- include overrun
+-- include again
 -- include slot
 local function death_line(name, host, cause)
   local where = host == '' and '' or ' on host ' .. host
@@ -25,6 +26,8 @@ local function settle(held, fate, name, line, cancels_key)
     cancel(held.id, held.execution, held.took)
   elseif fate == 'failed' then
     overrun(held, name, line)
+  elseif fate == 'stopped' then
+    halt(held.id, held.execution, name, traceback(line), held.took)
   elseif fate == 'lost' then
     lose(held, name, line)
   else

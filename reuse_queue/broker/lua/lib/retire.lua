@@ -3,7 +3,7 @@
 -- include elsewhere
 local MOURNED = 100
 
--- retire: `fates(execution)` is lost, failed, canceled or back; `death` what to record, or nil
+-- retire: `fates(execution)` is lost, failed, canceled, stopped or back; `death` what to record, or nil
 -- where the replica ended as it was told to. Returns how many jobs went back or ended.
 local function retire(name, host, cause, fates, death)
   local worker_key, replica_key = rq .. 'worker:' .. name, own .. 'replica:' .. name

@@ -38,6 +38,10 @@ class Order(Enum):
     GIVE_BACK = "give back"
 
 
+ORDERED = {Order.CANCEL: Overdue.CANCELED, Order.HALT: Overdue.HALTED}
+"""What it means on the board when a call does not obey an order that ends its job."""
+
+
 @dataclass(slots=True, eq=False)
 class Call:
     """A claimed job, ready to run."""

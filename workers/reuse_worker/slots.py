@@ -8,15 +8,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from reuse_queue.board import Board, Overdue
+from reuse_queue.board import Board
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
 from reuse_worker.batch import Pace
 from reuse_worker.callbacks import Callbacks
-from reuse_worker.execute import Call, Executor, Order, ended_by, interrupted
+from reuse_worker.execute import ORDERED, Call, Executor, Order, ended_by, interrupted
 from reuse_worker.onstage import onstage
 from reuse_worker.sync_thread import SyncThread
-
-_OVERDUE = {Order.CANCEL: Overdue.CANCELED, Order.HALT: Overdue.HALTED}
 
 
 class Slots:
@@ -162,7 +160,7 @@ class Slots:
             self._end(call, ended_by(order, call.job))
         elif call.order is None:
             call.order = order
-            self.thread.condemn(call, time.monotonic() + self._kill_grace_s, _OVERDUE[order])
+            self.thread.condemn(call, time.monotonic() + self._kill_grace_s, ORDERED[order])
 
     def _fill(self) -> None:
         """Start what waits, strictly in order; sync calls queue up on the thread's one slot."""
@@ -224,9 +222,9 @@ class Slots:
         # it sees the order when it begins.
         if call.slot < 0:
             return
-        if order in _OVERDUE:
+        if order in ORDERED:
             killed_at = time.monotonic() + self._kill_grace_s
-            self._board.move(call.slot, call.job.execution, killed_at, _OVERDUE[order])
+            self._board.move(call.slot, call.job.execution, killed_at, ORDERED[order])
         call.running.cancel()
 
     def _collect(self, call: Call, outcome: Outcome) -> None:
@@ -238,7 +236,7 @@ class Slots:
 
     def _interrupt(self, call: Call) -> None:
         """Fail a call that was stopped, where it may not be given back; an order goes before."""
-        if not call.job.redeliver and call.order not in _OVERDUE:
+        if not call.job.redeliver and call.order not in ORDERED:
             self._record(interrupted(call.job))
 
     def _end(self, call: Call, outcome: Outcome) -> None:

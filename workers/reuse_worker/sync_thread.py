@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from reuse_queue.board import Board, Overdue
 from reuse_queue.job import Outcome
-from reuse_worker.execute import Call, Order
+from reuse_worker.execute import ORDERED, Call
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class SyncThread:
 
     def allow(self, call: Call, span: timedelta | None) -> None:
         """Let a call, of whatever kind, go on for so long from now; None: for ever."""
-        meaning = Overdue.CANCELED if call.order is Order.CANCEL else Overdue.TIMEOUT
+        meaning = ORDERED.get(call.order, Overdue.TIMEOUT) if call.order else Overdue.TIMEOUT
         deadline = math.inf if span is None else time.monotonic() + span.total_seconds()
         with self._lock:
             if call.slot >= 0:

@@ -111,6 +111,8 @@ class EnvironmentRecord:
     """(min, max) replicas that an operator set in place of the policy's."""
     paused: bool = False
     drained: bool = False
+    suspended: bool = False
+    """`rq suspend` holds all workers back, those of all environments."""
     keep_warm: bool = False
     target: str = ""
     """`module:attribute`, as an agent was told it."""

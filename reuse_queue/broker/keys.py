@@ -57,6 +57,10 @@ class Keys:
         """Return a registry: `wip finished failed deferred scheduled canceled ready`."""
         return f"{self.prefix}:{kind}:{env}"
 
+    def suspended(self) -> str:
+        """Return the string that is there while `rq suspend` holds all workers back."""
+        return f"{self.prefix}:suspended"
+
     def workers(self) -> str:
         """Return the set of all worker keys."""
         return f"{self.prefix}:workers"

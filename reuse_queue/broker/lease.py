@@ -192,6 +192,7 @@ class Leases:
             keys.worker_executions(replica),
             keys.held(env),
             keys.limits(env),
+            keys.suspended(),
         )
         words = (self._names[0], replica, self._lasts_s, env, keys.wake_channel(), count, token)
         return call("claim", names, *words)

@@ -96,6 +96,7 @@ def environment(name: str, found: Fields, versions: Iterable[str]) -> Environmen
         override=_override(found.get("override", "")),
         paused=found.get("paused") == "1",
         drained=found.get("drained") == "1",
+        suspended=found.get("suspended") == "1",
         keep_warm=found.get("keep_warm") == "1",
         target=found.get("target", ""),
         module=found.get("module", ""),

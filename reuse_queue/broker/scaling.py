@@ -72,6 +72,7 @@ class Scaling:
             keys.deaths(env),
             keys.versions(env),
             keys.queues(),
+            keys.suspended(),
         )
         return call("snapshot", its, f"{keys.prefix}:", keys.own(env), int(poke), _DEATHS)
 

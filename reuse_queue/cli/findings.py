@@ -137,9 +137,12 @@ def _environment(seen: Snapshot, hosts: Sequence[Host]) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM if seen.backlog else Level.RISK, what, text)
     else:
         held = "drained" if record.drained else "paused" if record.paused else ""
+        by = "by an operator"
+        if record.suspended and not held:
+            held, by = "suspended", "by `rq suspend` (`rq resume` ends that)"
         where = f"on {plural(len(offered), 'host')}"
         if held:
-            yield Finding(Level.NOTE, what, f"{held} by an operator; offered {where}")
+            yield Finding(Level.NOTE, what, f"{held} {by}; offered {where}")
         else:
             yield Finding(Level.OK, what, f"offered {where}, {plural(seen.backlog, 'job')} queued")
 

@@ -20,8 +20,8 @@ Shape: TypeAlias = dict[str, Any]
 def environment(seen: Snapshot) -> Shape:
     """Return one environment as `env list --json` has it.
 
-    name, state (active | dormant), paused, drained, keep_warm, degraded (why, or ""), bounds
-    {min, max} in force, policy (null where none was announced), override {min, max} | null,
+    name, state (active | dormant), paused, drained, suspended, keep_warm, degraded (why, or ""),
+    bounds {min, max} in force, policy (null where none was announced), override {min, max} | null,
     backlog, claimed, scheduled, finished_total, failed_total, replicas {ordered, starting, ready,
     draining, stopping}.
     """
@@ -32,6 +32,7 @@ def environment(seen: Snapshot) -> Shape:
         "state": record.state.value,
         "paused": record.paused,
         "drained": record.drained,
+        "suspended": record.suspended,
         "keep_warm": record.keep_warm,
         "degraded": record.degraded,
         "bounds": {"min": low, "max": high},

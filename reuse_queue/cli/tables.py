@@ -27,6 +27,7 @@ STYLES = {
     "queued": "yellow",
     "scheduled": "yellow",
     "paused": "yellow",
+    "suspended": "yellow",
     "risk": "yellow",
     "draining": "blue",
     "drained": "blue",

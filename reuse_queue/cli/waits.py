@@ -27,6 +27,8 @@ def _held_back(seen: Snapshot, hosts: list[Host]) -> Iterator[str]:
         yield f"`env resume {name}`: an operator drained it, and {jobs} queued"
     elif record.paused:
         yield f"`env resume {name}`: an operator paused it, and {jobs} queued"
+    elif record.suspended:
+        yield f"`rq resume`: `rq suspend` holds all workers back, and {jobs} queued"
     if record.policy is None:
         yield "an agent or application that announces it: nobody has, so it has no policy"
     if not any(name in host.offers and not host.draining for host in hosts):

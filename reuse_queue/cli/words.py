@@ -88,6 +88,8 @@ def standing(record: EnvironmentRecord) -> str:
         return "drained"
     if record.paused:
         return "paused"
+    if record.suspended:
+        return "suspended"
     if record.policy is None:
         return "unknown"
     return "dormant" if record.state is EnvironmentState.DORMANT else "active"

@@ -35,8 +35,9 @@ def decide(
     memory = observed(seen, memory)
     found = view(seen, memory.recovered, start_timeout)
     degraded = broken or (words.degraded(found.current, found.row) if found.row.degraded else "")
-    policy = seen.environment.policy
-    if policy is None or seen.environment.drained or seen.environment.paused:
+    record = seen.environment
+    policy = record.policy
+    if policy is None or record.drained or record.paused or record.suspended:
         return _halted(found, policy, degraded), memory
     if _at_rest(seen, memory, policy):
         return _asleep(found, policy, degraded), memory
@@ -61,7 +62,8 @@ def _halted(found: View, policy: ReusePolicy | None, degraded: str) -> Plan:
     elif policy is None:
         rest = why = "nobody has announced a policy for it"
     else:
-        rest = why = "an operator paused it: its replicas stay, and none is started"
+        whose = "an operator paused it" if record.paused else "`rq suspend` holds all workers back"
+        rest = why = f"{whose}: its replicas stay, and none is started"
     return Plan(
         environment=record.name,
         state=record.state,

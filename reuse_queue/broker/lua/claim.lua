@@ -1,6 +1,6 @@
 -- claim: give a replica jobs, started and leased to it in the same step.
 -- KEYS  1 queue, 2 urgent, 3 its waiting list, 4 wip, 5 environment, 6 replica, 7 worker,
---       8 the worker's executions, 9 held, 10 limits
+--       8 the worker's executions, 9 held, 10 limits, 11 suspended
 -- ARGV  1 rq's prefix, 2 replica, 3 seconds that the records of an execution last without renewal,
 --       4 environment, 5 wake channel, 6 how many jobs are wanted, 7 a new execution id: that of
 --       the first; those of the others are numbered in its last 8 digits
@@ -28,7 +28,7 @@ end
 local refused = ''
 local state = redis.call('HGET', replica_key, 'state')
 local halt = redis.call('HMGET', env_key, 'paused', 'drained')
-if not state or halt[1] == '1' or halt[2] == '1' then
+if not state or halt[1] == '1' or halt[2] == '1' or redis.call('EXISTS', KEYS[11]) == 1 then
   refused = state and 'paused' or 'lost'
   while redis.call('LMOVE', waiting_key, queue_key, 'RIGHT', 'LEFT') do end
 else

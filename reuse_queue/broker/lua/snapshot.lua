@@ -1,6 +1,6 @@
 -- snapshot: all that one scaling decision rests on.
 -- KEYS  1 environment, 2 queue, 3 urgent, 4 scheduled, 5 replicas, 6 deaths, 7 versions,
---       8 all queues
+--       8 all queues, 9 suspended
 -- ARGV  1 rq's prefix, 2 prefix of the environment's own keys, 3 1 to be woken by the next news,
 --       4 deaths at most
 -- returns {now (ms), its hash, backlog, claimed, scheduled for later, rows, deaths, versions};
@@ -8,7 +8,7 @@
 -- include demand
 -- include row
 local env_key, queue_key, urgent_key, scheduled_key, replicas_key, deaths_key, versions_key,
-  queues_key = unpack(KEYS)
+  queues_key, suspended_key = unpack(KEYS)
 local known = redis.call('HGETALL', env_key)
 if #known == 0 and redis.call('EXISTS', queue_key, replicas_key) == 0
   and redis.call('SISMEMBER', queues_key, queue_key) == 0 then
@@ -16,6 +16,9 @@ if #known == 0 and redis.call('EXISTS', queue_key, replicas_key) == 0
 end
 if ARGV[3] == '1' and #known > 0 and redis.call('HGET', env_key, 'poke') ~= '1' then
   redis.call('HSET', env_key, 'poke', '1')
+end
+if redis.call('EXISTS', suspended_key) == 1 then
+  known[#known + 1], known[#known + 2] = 'suspended', '1'
 end
 
 local waiting, claimed, rows, deaths = backlog(queue_key, urgent_key, scheduled_key), 0, {}, {}

@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from rq.suspension import suspend
 
 from reuse_queue.broker.lease import new_token
 from reuse_queue.broker.queue import JobQueue
@@ -95,13 +96,16 @@ def test_an_urgent_job_that_a_claim_leaves_behind_an_empty_queue_wakes_an_idle_r
     assert claim.backlog == 1
 
 
-@pytest.mark.parametrize("switch", ["paused", "drained"])
+@pytest.mark.parametrize("switch", ["paused", "drained", "rq suspend"])
 def test_a_paused_environment_gives_nothing_and_takes_waiting_ids_back(
     site: Site, switch: str
 ) -> None:
     site.enqueue("a", "b")
     site.raw.lmove(site.keys.queue(ENV), site.keys.waiting(ENV, "r1"), "LEFT", "RIGHT")
-    site.raw.hset(site.keys.environment(ENV), switch, "1")
+    if switch == "rq suspend":
+        suspend(site.raw)
+    else:
+        site.raw.hset(site.keys.environment(ENV), switch, "1")
 
     claim = site.claims()
 

@@ -44,7 +44,8 @@ def test_counts_and_rates_stay_short():
 def test_the_word_for_a_state_is_the_one_that_matters_most():
     assert words.standing(record(paused=True, drained=True, degraded="x")) == "degraded"
     assert words.standing(record(paused=True, drained=True)) == "drained"
-    assert words.standing(record(paused=True)) == "paused"
+    assert words.standing(record(paused=True, suspended=True)) == "paused"
+    assert words.standing(record(suspended=True)) == "suspended"
     assert words.standing(record()) == "active"
 
 

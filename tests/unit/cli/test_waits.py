@@ -19,6 +19,10 @@ from support.made_up import NOW, ago, death, host, record, replica, snapshot
             "`env resume classify`: an operator paused it, and 3 jobs queued",
         ),
         (
+            snapshot(record(suspended=True), backlog=2),
+            "`rq resume`: `rq suspend` holds all workers back, and 2 jobs queued",
+        ),
+        (
             snapshot(record(drained=True), backlog=1),
             "`env resume classify`: an operator drained it, and 1 job queued",
         ),

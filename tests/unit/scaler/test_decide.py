@@ -267,8 +267,9 @@ def test_an_environment_without_a_policy_is_left_alone():
 # -- operators ------------------------------------------------------------------------------
 
 
-def test_a_paused_environment_keeps_its_replicas_and_starts_none():
-    record = environment(3, 4, paused=True)
+@pytest.mark.parametrize("switch", ["paused", "suspended"])
+def test_a_paused_environment_keeps_its_replicas_and_starts_none(switch: str):
+    record = environment(3, 4, **{switch: True})
     made = plan(snapshot(record, ready("a", idle_for=500), backlog=8))
     assert (made.actions, made.starts, made.state) == ((), (), EnvironmentState.ACTIVE)
     assert plan(snapshot(record, ready("a", idle_for=500))).state is EnvironmentState.ACTIVE

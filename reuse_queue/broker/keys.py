@@ -61,6 +61,14 @@ class Keys:
         """Return the string that is there while `rq suspend` holds all workers back."""
         return f"{self.prefix}:suspended"
 
+    def groups(self) -> str:
+        """Return the set of the names of all of rq's groups."""
+        return f"{self.prefix}:groups"
+
+    def rate_limits(self) -> str:
+        """Return the set of the names of all of rq's rate limits."""
+        return f"{self.prefix}:rl-keys"
+
     def workers(self) -> str:
         """Return the set of all worker keys."""
         return f"{self.prefix}:workers"

@@ -165,6 +165,18 @@ class JobQueue:
         reply = yield self._on_books("due", env, ("ready", "urgent", "limits"), limit)
         return int(reply)
 
+    def sweep(self, env: str, limit: int = 1000) -> Step[int]:
+        """Forget what is over and what nothing else forgets; return how many entries went.
+
+        Canceled jobs are kept as long as failed ones; so are deferred jobs that nothing can
+        release any more. Ids of expired jobs leave the registries, and rq's groups and rate
+        limits, in which its own workers would tidy up. Looks at about `limit` of each.
+        """
+        keys = self._keys
+        further = (keys.registry("deferred", env), keys.groups(), keys.rate_limits())
+        reply = yield call("sweep", (*keys.books(env), *further), *keys.names(env), limit)
+        return int(reply)
+
     # ---------------------------------------------------------------------------------------
 
     def _ending(self, job_id: str) -> Step[tuple[Ending, bytes]]:

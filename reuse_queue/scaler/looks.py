@@ -18,7 +18,7 @@ from reuse_queue.scaler.outlook import Outlook
 from reuse_queue.scaler.rounds import Rounds
 
 log = structlog.get_logger()
-_RECLAIM_EVERY_S = 1.0
+_TIDY_EVERY_S = 1.0
 
 
 class Looks:
@@ -35,7 +35,7 @@ class Looks:
         self._looking = Rounds(connection, "look")
         self._applying = Rounds(connection, "apply")
         self._outlook = Outlook(settings.start_timeout)
-        self._reclaimed: dict[str, float] = {}
+        self._tidied: dict[str, float] = {}
         self._said: dict[str, tuple[str, ...]] = {}
 
     def start_anew(self) -> None:
@@ -46,8 +46,8 @@ class Looks:
     def keep(self, names: Collection[str]) -> None:
         """Forget all environments but these."""
         self._outlook.keep(names)
-        for known in (self._reclaimed.keys() | self._said.keys()) - set(names):
-            self._reclaimed.pop(known, None)
+        for known in (self._tidied.keys() | self._said.keys()) - set(names):
+            self._tidied.pop(known, None)
             self._said.pop(known, None)
 
     async def survey(self, names: Sequence[str]) -> None:
@@ -80,11 +80,12 @@ class Looks:
     def _tidy(self, name: str) -> Step[None]:
         yield from self._queue.due(name)
         now = time.monotonic()
-        if now - self._reclaimed.get(name, 0.0) >= _RECLAIM_EVERY_S:
-            self._reclaimed[name] = now
+        if now - self._tidied.get(name, 0.0) >= _TIDY_EVERY_S:
+            self._tidied[name] = now
             leases = Leases(self._connection.keys, name, self._connection.settings)
             for replica in (yield from leases.reclaim()):
                 log.warning("replica lost: its lease ran out", environment=name, replica=replica)
+            yield from self._queue.sweep(name)
 
     def _glance(self, name: str, hosts: Sequence[Host]) -> Step[Snapshot | None]:
         return self._scaling.glance(name, hosts, poke=True)

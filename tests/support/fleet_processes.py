@@ -137,8 +137,8 @@ class FleetProcesses:
 
     # -- what there is ----------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
-        return self._connection.run(self._scaling.snapshot(ENV, poke=False))
+    def snapshot(self, env: str = ENV) -> Snapshot:
+        return self._connection.run(self._scaling.snapshot(env, poke=False))
 
     def ready(self, count: int = 1) -> list[Replica]:
         """Return the replicas once just so many are ready, and no others are there."""

@@ -1,12 +1,7 @@
 -- fail: what becomes of a job whose execution failed: another try where one is left, else the
 -- failed registry.
 -- include retry
-local YEAR, LONGEST = 31536000, 10000000000
-
--- lasting: how long a failure is kept (s); -1 for ever.
-local function lasting(failure_ttl)
-  return math.ceil(math.min(tonumber(failure_ttl) or YEAR, LONGEST))
-end
+-- include lasting
 
 -- bury: keep a job that has failed for the last time, in the failed registry and with a result.
 local function bury(id, ttl, kind, holder, execution, took, field, payload)
@@ -16,9 +11,7 @@ local function bury(id, ttl, kind, holder, execution, took, field, payload)
   record(id, kind, holder, execution, took, ttl, field, payload)
   redis.call('ZADD', failed_key, ttl < 0 and ttl or math.floor(seconds) + ttl, id)
   if ttl > 0 then
-    redis.call('EXPIRE', rq .. 'job:' .. id, ttl)
-    redis.call('EXPIRE', rq .. 'job:' .. id .. ':dependents', ttl)
-    redis.call('EXPIRE', rq .. 'job::' .. id .. ':dependencies', ttl)
+    keep_for(id, ttl)
   end
 end
 

@@ -6,6 +6,7 @@ import os
 from enum import Enum
 from pathlib import Path
 
+_ENDED = {"Z", "X", "x"}
 _STATE, _STARTED = 0, 19  # fields of /proc/<pid>/stat, counted after the process's name
 
 
@@ -29,7 +30,10 @@ def presence(identity: str) -> Presence:
     pid, _, start = process.partition("/")
     if here != _here() or not pid.isdigit():
         return Presence.ELSEWHERE
-    return Presence.ALIVE if str(started(int(pid))) == start else Presence.GONE
+    stat = _stat(int(pid))
+    # One that has ended stays in the table until its parent waits for it, perhaps for ever.
+    alive = bool(stat) and stat[_STATE] not in _ENDED and stat[_STARTED] == start
+    return Presence.ALIVE if alive else Presence.GONE
 
 
 def started(pid: int) -> int:

@@ -24,6 +24,17 @@ def test_a_process_that_has_ended_is_gone():
     assert presence(f"{here}/{child.pid}/12345") is Presence.GONE
 
 
+def test_a_process_that_has_ended_and_is_not_waited_for_is_gone():
+    child = subprocess.Popen(["sleep", "60"])
+    here = identity.mine().split("/")[0]
+    known = f"{here}/{child.pid}/{identity.started(child.pid)}"
+    assert presence(known) is Presence.ALIVE
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert presence(known) is Presence.GONE
+    child.wait()
+
+
 def test_of_another_boot_or_container_nothing_is_known():
     _, pid, start = identity.mine().split("/")
     assert presence(f"another-boot.1/{pid}/{start}") is Presence.ELSEWHERE

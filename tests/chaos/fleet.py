@@ -57,7 +57,7 @@ class Fleet:
             self.start_scaler(scaler)
         for host in HOSTS:
             self.start_agent(host)
-        eventually_sync(self._offered, within=60, what="both hosts' offers")
+        eventually_sync(self.offered, within=60, what="both hosts' offers")
 
     def start_scaler(self, name: str) -> None:
         """Start a scaler; a standby, if another one leads."""
@@ -82,6 +82,11 @@ class Fleet:
         token = self._read(lambda: self.raw.get("reuse:leader"))
         pid = int(token.decode().split(":")[1]) if token else 0
         return next((n for n in SCALERS if (p := self.scaler(n)) and p.pid == pid), None)
+
+    def offered(self) -> bool:
+        """Return whether both hosts offer every environment."""
+        offers = [self.raw.hget(f"reuse:host:{host}", "offers") or b"" for host in HOSTS]
+        return all(env.encode() in offer for offer in offers for env in ENVIRONMENTS)
 
     def replicas(self, host: str = "") -> list[Seen]:
         """Return the replicas (of one host) that the books name and that live."""
@@ -155,10 +160,6 @@ class Fleet:
             self._running[name].wait(60)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{name} does not end") from None
-
-    def _offered(self) -> bool:
-        offers = [self.raw.hget(f"reuse:host:{host}", "offers") or b"" for host in HOSTS]
-        return all(env.encode() in offer for offer in offers for env in ENVIRONMENTS)
 
     def _read(self, ask: Any) -> Any:
         try:

@@ -1,0 +1,218 @@
+"""`python -m chaos.recovery`: how long it takes until work goes on after a death."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from chaos.fleet import HOSTS, Fleet
+from chaos.history import Run, host_of, told
+from chaos.ledger import read
+from chaos.peers import Wait, waits
+from reuse_queue.settings import Settings
+from support.eventually import eventually_sync
+from support.server import programs
+
+if TYPE_CHECKING:
+    from reuse_queue import JobHandle
+
+T = TypeVar("T")
+_PATIENCE_S = 90.0
+_LONG_S = 3.0
+_REDIS_AWAY_S = 2.0
+_WHOLE_LEASE = timedelta(seconds=30)
+
+
+class Recoveries:
+    """Kills something, and measures until work goes on; again and again on one fleet."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        # The application reads where it is when it is imported.
+        from chaos import app
+
+        self._fleet = fleet
+        self._app = app
+
+    def of_a_replica(self) -> float:
+        """Return how long a killed replica's job waits until it runs again."""
+        run, job = self._running()
+        killed = time.monotonic()
+        os.kill(run.pid, 9)
+        return self._second(job).began - killed
+
+    def of_a_host(self) -> float:
+        """Return the same for an agent that is killed, and with it all its replicas."""
+        run, job = self._running()
+        host = host_of(run.replica)
+        killed = self._kill_agent(host)
+        again = self._second(job).began - killed
+        self._fleet.start_agent(host)
+        self._settle()
+        return again
+
+    def of_an_agent(self) -> float:
+        """Return the same where the agent is started again at once."""
+        run, job = self._running()
+        host = host_of(run.replica)
+        killed = self._kill_agent(host)
+        self._fleet.start_agent(host)
+        again = self._second(job).began - killed
+        self._settle()
+        return again
+
+    def of_the_scaler(self) -> float:
+        """Return how long a replica that dies with the leader waits for the standby's order."""
+        known = set(self._names())
+        leader = self._until(self._fleet.leader, "a leader")
+        scaler = self._fleet.scaler(leader)
+        assert scaler is not None
+        victims = [each for each in self._fleet.replicas() if each.name in known]
+        killed = time.monotonic()
+        scaler.kill()
+        for each in victims:
+            each.process.kill()
+        self._until(lambda: set(self._names()) - known, "an order")
+        took = time.monotonic() - killed
+        self._fleet.start_scaler(leader)
+        self._settle()
+        return took
+
+    def of_redis(self) -> float:
+        """Return how long after its return the first job that is enqueued then has ended."""
+        self._fleet.server.kill()
+        time.sleep(_REDIS_AWAY_S)
+        self._fleet.server.restart()
+        back = time.monotonic()
+        job = self._app.quick.enqueue("quick")
+        ended = self._until(lambda: [run.ended for run in self._runs(job) if run.ended], "an end")
+        self._settle()
+        return ended[0] - back
+
+    # ---------------------------------------------------------------------------------------
+
+    def _running(self) -> tuple[Run, JobHandle[str]]:
+        self._settle()
+        job = self._app.slow.enqueue("slow", _LONG_S)
+        return self._until(lambda: self._runs(job), "a run")[0], job
+
+    def _second(self, job: JobHandle[str]) -> Run:
+        return self._until(lambda: self._runs(job)[1:], "a second run")[0]
+
+    def _runs(self, job: JobHandle[str]) -> list[Run]:
+        story = told(read(self._app.ledger.path)).stories.get(job.id)
+        return story.runs if story else []
+
+    def _kill_agent(self, host: str) -> float:
+        agent = self._fleet.agent(host)
+        assert agent is not None
+        killed = time.monotonic()
+        agent.kill()
+        return killed
+
+    def _names(self) -> list[str]:
+        found = self._fleet.raw.zrange("reuse:{main}:replicas", 0, -1)
+        return [name.decode() for name in found]
+
+    def _settle(self) -> None:
+        """Wait until the fleet is whole and at rest."""
+        self._until(lambda: all(self._fleet.agent(host) for host in HOSTS), "the agents")
+        self._until(self._fleet.offered, "both hosts' offers")
+        self._until(lambda: len(self._ready()) == len(self._names()) > 0, "ready replicas")
+
+    def _ready(self) -> list[str]:
+        state = "reuse:{main}:replica:"
+        return [n for n in self._names() if self._fleet.raw.hget(state + n, "state") == b"ready"]
+
+    @staticmethod
+    def _until(probe: Callable[[], T | None], what: str) -> T:
+        found = eventually_sync(probe, within=_PATIENCE_S, what=what)
+        assert found is not None
+        return found
+
+
+_MEASURED: tuple[tuple[str, str, Callable[[Recoveries], float]], ...] = (
+    ("a replica is killed → its job runs again", "≤ 1 s", Recoveries.of_a_replica),
+    ("a host is killed → its job runs again elsewhere", "≤ lease + 2 s", Recoveries.of_a_host),
+    ("an agent is killed and started again → its job runs again", "", Recoveries.of_an_agent),
+    (
+        "the leading scaler is killed, and a replica → the standby orders another",
+        "≤ 5 s",
+        Recoveries.of_the_scaler,
+    ),
+    ("Redis is back → a new job has ended", "≤ 3 s", Recoveries.of_redis),
+)
+
+
+def main() -> int:
+    """Measure and print; always 0."""
+    options = _parser().parse_args()
+    program = next(iter(programs().values()))
+    ours = list(_ours(program, options.rounds))
+    peers = waits(options.peers, program, options.wait) if options.peers else []
+    text = "\n".join([*_own_table(ours), "", *_peers_table(ours[0][1], peers, options.wait)]) + "\n"
+    sys.stdout.write(text)
+    if options.report:
+        options.report.write_text(text)
+    return 0
+
+
+def _ours(program: str, rounds: int) -> Iterator[tuple[str, list[float], str]]:
+    with tempfile.TemporaryDirectory(prefix="recovery-", ignore_cleanup_errors=True) as folder:
+        settings = Settings(lease=_WHOLE_LEASE, log_format="json")
+        fleet = Fleet(Path(folder), program, settings)
+        fleet.settings = replace(fleet.settings, log_level="warning")
+        os.environ |= {**fleet.settings.to_env(), "CHAOS_FOLDER": folder}
+        try:
+            fleet.start()
+            recoveries = Recoveries(fleet)
+            for what, aim, measure in _MEASURED:
+                # A lease's length is waited for once.
+                count = 1 if measure is Recoveries.of_a_host else rounds
+                yield what, [measure(recoveries) for _ in range(count)], aim
+        finally:
+            fleet.close()
+
+
+def _own_table(ours: Sequence[tuple[str, list[float], str]]) -> Iterator[str]:
+    yield f"| a lease of {_WHOLE_LEASE.seconds} s, the default | aim | median | longest | times |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for what, times, aim in ours:
+        middle, longest = f"{statistics.median(times):.2f} s", f"{max(times):.2f} s"
+        yield f"| {what} | {aim} | {middle} | {longest} | {len(times)} |"
+
+
+def _peers_table(own: Sequence[float], peers: Sequence[Wait], patience: float) -> Iterator[str]:
+    yield "| kill -9 of … → its job runs again | the process that runs it | the whole worker |"
+    yield "| --- | ---: | ---: |"
+    yield f"| reuse_queue | {statistics.median(own):.2f} s | see above |"
+    for peer in dict.fromkeys(each.peer for each in peers):
+        found = {each.whole: each for each in peers if each.peer == peer}
+        whole = _shown(found[True].seconds, patience)
+        one = _shown(found[False].seconds, patience) if False in found else whole
+        yield f"| {peer.name} | {one} | {whole} |"
+
+
+def _shown(seconds: float | None, patience: float) -> str:
+    return f"not within {patience:g} s" if seconds is None else f"{seconds:.2f} s"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./dev recovery", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; 5")
+    parser.add_argument("--peers", help="the Python that has rq, celery and dramatiq; none: ours")
+    parser.add_argument("--wait", type=float, default=150.0, help="seconds for a peer; 150")
+    parser.add_argument("--report", type=Path, help="a file for the tables")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

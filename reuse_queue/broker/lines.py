@@ -149,7 +149,9 @@ def _apart(words: Words) -> Any:
 
 
 async def _stale(line: Any) -> bool:
+    # redis-py before 8 has it under the second name only.
+    look = getattr(line, "can_read", None) or line.can_read_destructive
     try:
-        return bool(await line.can_read())
+        return bool(await look())
     except (RedisError, OSError):
         return True

@@ -16,7 +16,7 @@ from chaos.plan import drawn, short
 from reuse_queue.settings import Settings
 from support.server import programs
 
-_RATE, _SHORT_RATE = 6.0, 12.0
+_RATE, _SHORT_RATE = 8.0, 12.0
 _SHORT_S, _SHORT_SEED = 13.0, 4
 _LEASE_S, _SHORT_LEASE_S = 8.0, 5.0
 _PATIENCE_S, _SHORT_PATIENCE_S = 150.0, 60.0
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5.0, help="how long; 5")
     parser.add_argument("--seed", type=int, help="of an earlier run, to have the same faults again")
-    parser.add_argument("--rate", type=float, default=_RATE, help="enqueues a second; 6")
+    parser.add_argument("--rate", type=float, default=_RATE, help="enqueues a second; 8")
     parser.add_argument("--server", default="valkey", help="valkey or redis")
     parser.add_argument("--report", type=Path, help="a file for the report")
     parser.add_argument("--keep", action="store_true", help="keep the ledger and the logs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -14,6 +15,9 @@ from chaos.fleet import HOSTS, Fleet
 from support.eventually import eventually_sync
 
 _ENDS_WITHIN_S = 60.0
+# What goes on after a stop may still begin what it had claimed before, until its next beat tells
+# it that its lease is lost.
+_HEARS_WITHIN_S = 2.0
 
 
 def _suspend(processes: Iterable[psutil.Process]) -> None:
@@ -23,9 +27,11 @@ def _suspend(processes: Iterable[psutil.Process]) -> None:
 
 
 def _resume(processes: Iterable[psutil.Process]) -> None:
+    """Let processes go on; return when they know how late it is."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.resume()
+    time.sleep(_HEARS_WITHIN_S)
 
 
 @dataclass(kw_only=True)

@@ -12,7 +12,7 @@ import structlog
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.errors import LeadLost, RedisUnavailable
+from reuse_queue.errors import LeadLost, RedisRefused, RedisUnavailable
 from reuse_queue.scaler.lead import Lead
 from reuse_queue.scaler.looks import Looks
 from reuse_queue.scaler.wakes import Wakes
@@ -49,7 +49,7 @@ class Scaler:
                 group.create_task(self._listen())
                 group.create_task(self._scale())
         finally:
-            with contextlib.suppress(RedisUnavailable, TimeoutError):
+            with contextlib.suppress(RedisUnavailable, RedisRefused, TimeoutError):
                 await self._lead.resign()
 
     # ---------------------------------------------------------------------------------------
@@ -80,8 +80,10 @@ class Scaler:
                 await self._turn()
             except LeadLost:
                 self._lead.lose()
-            except RedisUnavailable as error:
-                log.warning("scaler holds: redis is away", error=str(error))
+                # In a Redis that was emptied, the number of the next lead may be the same again.
+                self._fence = 0
+            except (RedisUnavailable, RedisRefused) as error:
+                log.warning("scaler holds: redis takes no decisions", error=str(error))
                 await self._hold()
             except Exception:
                 log.exception("look failed")

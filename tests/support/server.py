@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -12,10 +13,26 @@ import redis
 
 
 class RedisServer:
-    """One server process; `restart` and `kill` are for fault tests."""
+    """One server process; `restart`, `kill`, `pause` and `go_on` are for fault tests.
 
-    def __init__(self, program: str, *, append_only: bool = False, port: int = 0) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="rq-test-", dir="/tmp"))
+    Args:
+        program: the server to run.
+        append_only: whether it keeps its data through a restart.
+        port: where it listens beside its socket, 0 for nowhere.
+        options: more of its settings, by their names (`_` for `-`).
+        folder: for its data; one of its own if None.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        *,
+        append_only: bool = False,
+        port: int = 0,
+        folder: Path | None = None,
+        **options: str,
+    ) -> None:
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="rq-test-", dir="/tmp"))
         self.socket = self.folder / "redis.sock"
         self.url = f"unix://{self.socket}?db=0"
         self._command = [
@@ -28,6 +45,7 @@ class RedisServer:
             # What was answered is in the file, even if the server is killed.
             *("--appendfsync", "always"),
             *("--daemonize", "no"),
+            *(word for n, value in options.items() for word in (f"--{n.replace('_', '-')}", value)),
         ]
         self.process = self._start()
 
@@ -37,6 +55,12 @@ class RedisServer:
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
+
+    def pause(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
 
     def restart(self) -> None:
         if self.process.poll() is None:
@@ -63,6 +87,13 @@ class RedisServer:
                     time.sleep(0.01)
                 else:
                     return process
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
 
 
 def valkey_program() -> str | None:

@@ -98,9 +98,13 @@ class Register:
         return self._link.settings.host
 
     async def _announce(self) -> None:
+        # A Redis that was emptied, or went back in time, has to be told again.
+        known = await self._link.ask(self._link.fleet.environments)
         for target in self._targets:
             record, version = target.record, target.version
-            if record is not None and self._announced.get(target.name) != (record, version):
+            if record is None:
+                continue
+            if record.name not in known or self._announced.get(target.name) != (record, version):
                 await self._announce_one(record, version)
                 self._announced[target.name] = record, version
 

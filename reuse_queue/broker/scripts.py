@@ -1,4 +1,8 @@
-"""The Lua scripts: one file, one atomic step; shared parts are included by name."""
+"""The Lua scripts: one file, one atomic step; shared parts are included by name.
+
+A line `-- flags allow-oom` is for those that a server whose memory is full must take: with them,
+jobs end and leases last, so that there will be room again. Enqueueing is not among them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from functools import cache
 from importlib import resources
 
 _INCLUDE = re.compile(r"^-- include (\w+)$", re.MULTILINE)
+_FLAGS = re.compile(r"^-- flags (.+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 
@@ -24,7 +29,10 @@ class Script:
 @cache
 def script(name: str) -> Script:
     """Return the script of lua/<name>.lua with its includes, read once per process."""
-    text = _COMMENT.sub("", _expand(_source(f"{name}.lua"), seen=set()))
+    source = _source(f"{name}.lua")
+    flags = _FLAGS.search(source)
+    text = f"#!lua flags={flags[1]}\n" if flags else ""
+    text += _COMMENT.sub("", _expand(source, seen=set()))
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, digest)
 

@@ -2,6 +2,7 @@
 -- KEYS  1 environments, 2 environment
 -- ARGV  1 environment, 2 wake channel, 3 'agent' or 'application', 4 … fields and values
 -- returns 1 if that was news, else 0
+-- flags allow-oom
 -- include now
 redis.call('SADD', KEYS[1], ARGV[1])
 local news = redis.call('HSETNX', KEYS[2], 'state', 'active') == 1

@@ -3,6 +3,7 @@
 -- ARGV  those of orders, then 7 token, 8 the decision (JSON) without its actions, then for each
 --       action: kind, replica, host, version, reason, 1 to force it, the same as JSON
 -- returns how many actions took effect; -1 another one leads (nothing written)
+-- flags allow-oom
 -- include orders
 -- include demand
 local KEPT = 1000

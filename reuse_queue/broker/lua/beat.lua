@@ -2,6 +2,7 @@
 -- KEYS  those of extend, then 3 replica, 4 cancels
 -- ARGV  those of extend, then 4 replica, 5 grace of a drain because the host stops (ms)
 -- returns {state, drain reason, 1 if that grace is over, executions to cancel …}; {} off the books
+-- flags allow-oom
 -- include extend
 local seen = redis.call('HMGET', KEYS[3], 'state', 'drain_reason', 'drain_at')
 if not seen[1] or not extend(ARGV[4]) then

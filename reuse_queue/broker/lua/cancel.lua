@@ -2,11 +2,11 @@
 -- KEYS  those of books, then 14 urgent, 15 deferred, 16 ready
 -- ARGV  those of books, then 5 … ids
 -- returns the status that each had, nil where there is no such job
+-- flags allow-oom
 -- include slot
 -- include take_out
 local urgent_key, deferred_key, ready_key = unpack(KEYS, 14, 16)
-local REGISTRY = {deferred = deferred_key, scheduled = scheduled_key,
-  ready_to_enqueue = ready_key}
+local REGISTRY = {deferred = deferred_key, scheduled = scheduled_key, ready_to_enqueue = ready_key}
 local WAITING = {created = true, queued = true, deferred = true, scheduled = true,
   ready_to_enqueue = true, rate_limited = true}
 

@@ -9,6 +9,7 @@
 --       1 if it may run only once, ms until its deadline (nil for none), what is to be called at
 --       its end (JSON; nil for nothing),
 --       then the ids that were dropped because there was nothing to run}
+-- flags allow-oom
 -- include callbacks
 -- include start
 -- include wake

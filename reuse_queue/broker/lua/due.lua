@@ -3,6 +3,7 @@
 -- KEYS  those of books, then 14 ready, 15 urgent, 16 limits
 -- ARGV  those of books, then 5 how many jobs at most
 -- returns how many went
+-- flags allow-oom
 -- include expire
 -- include flush
 local ready_key, limit = KEYS[14], tonumber(ARGV[5])

@@ -5,6 +5,7 @@
 --       then pairs: an execution that was running, what becomes of it (lost, failed, canceled,
 --       stopped)
 -- returns how many of its jobs went back or ended
+-- flags allow-oom
 -- include retire
 -- include flush
 local fates = {}

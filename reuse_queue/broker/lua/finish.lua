@@ -5,6 +5,7 @@
 --       is to run again its delay, of one that asked for it what it asked), seconds it took, 1 if it may be retried (of a job that is to
 --       run again: that it goes first)
 -- returns a letter for each: f finished, e failed, r retried, c canceled, l lease lost
+-- flags allow-oom
 -- include outcome
 -- include flush
 local members, executions, letters = {}, {}, {}

@@ -2,6 +2,7 @@
 -- KEYS  1 hosts, 2 the host
 -- ARGV  1 host, 2 agent, 3 wake channel
 -- returns 1 done, 0 it is another agent's, or not there
+-- flags allow-oom
 if redis.call('HGET', KEYS[2], 'agent') ~= ARGV[2] then
   return 0
 end

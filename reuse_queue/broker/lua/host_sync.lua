@@ -4,6 +4,7 @@
 --       6 what the hash of a host starts with, 7 offers (JSON), 8 broken (JSON), 9 max_replicas,
 --       10 draining, then the environment and the version for each of KEYS from 3 on
 -- returns 1 written, 0 another live agent has that name
+-- flags allow-oom
 -- include now
 local name, agent, lease = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local seen = redis.call('HMGET', KEYS[2], 'agent', 'offers', 'broken', 'max_replicas', 'draining')

@@ -2,6 +2,7 @@
 -- KEYS  1 replicas, 2 held, 3 ended, 4 replica, 5 cancels
 -- ARGV  1 replica
 -- returns 1
+-- flags allow-oom
 -- include now
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])

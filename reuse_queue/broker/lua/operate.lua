@@ -2,6 +2,7 @@
 -- KEYS  1 environments, 2 environment
 -- ARGV  1 environment, 2 wake channel, 3 field, 4 value, or '' for none, 5 1 to wake a dormant one
 -- returns 1
+-- flags allow-oom
 -- include now
 redis.call('SADD', KEYS[1], ARGV[1])
 if ARGV[4] == '' then

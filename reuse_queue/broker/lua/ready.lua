@@ -2,6 +2,7 @@
 -- KEYS  those of roll, then 4 the worker
 -- ARGV  those of roll, then 6 replica
 -- returns 1 ready, 0 it is drained or off the books
+-- flags allow-oom
 -- include roll
 local name = ARGV[6]
 local state = redis.call('HGET', replica_key(name), 'state')

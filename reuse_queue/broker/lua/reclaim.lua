@@ -5,6 +5,7 @@
 -- ARGV  those of books, then 5 losses after which a job is dead, 6 how many replicas at most,
 --       7 how long the waiting list of an ended replica may still be filled (ms)
 -- returns the replicas' names
+-- flags allow-oom
 -- include retire
 -- include flush
 local CAUSE = 'lease ran out'

@@ -3,6 +3,7 @@
 -- ARGV  those of roll, then 6 replica, 7 pid, 8 seconds that the worker's record lasts,
 --       9 … fields and values of the worker's record
 -- returns 1 registered, 0 it is not wanted
+-- flags allow-oom
 -- include roll
 local name, pid = ARGV[6], ARGV[7]
 local seen = redis.call('HMGET', replica_key(name), 'state', 'pid')

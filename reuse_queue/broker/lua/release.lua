@@ -2,6 +2,7 @@
 -- KEYS  those of holder
 -- ARGV  those of holder, then 6 'only' or 'except', 7 … executions
 -- returns how many went back
+-- flags allow-oom
 -- include holder
 -- include holdings
 -- include elsewhere

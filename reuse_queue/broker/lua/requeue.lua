@@ -2,6 +2,7 @@
 -- KEYS  those of books, then 14 limits
 -- ARGV  those of books, then 5 … ids
 -- returns the status that each had, nil where there is no such job
+-- flags allow-oom
 -- include push
 -- include limits
 local REGISTRY = {failed = failed_key, stopped = failed_key, canceled = canceled_key}

@@ -15,7 +15,8 @@ if #known == 0 and redis.call('EXISTS', queue_key, replicas_key) == 0
   return {}
 end
 if ARGV[3] == '1' and #known > 0 and redis.call('HGET', env_key, 'poke') ~= '1' then
-  redis.call('HSET', env_key, 'poke', '1')
+  -- Where no writes are taken, there is still something to see.
+  redis.pcall('HSET', env_key, 'poke', '1')
 end
 if redis.call('EXISTS', suspended_key) == 1 then
   known[#known + 1], known[#known + 2] = 'suspended', '1'

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         LeadLost,
         LeaseLost,
         NotDeserializable,
+        NotReplicated,
         NotSerializable,
         PayloadTooLarge,
         QueueTimeout,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
         WrongJobStatus,
     )
     from reuse_queue.handle import JobHandle
-    from reuse_queue.job import Job, JobStatus, Priority
+    from reuse_queue.job import Durability, Job, JobStatus, Priority
     from reuse_queue.options import Backoff
     from reuse_queue.policy import ReusePolicy, StarvationWarning
     from reuse_queue.settings import Settings
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Backoff",
     "DeadlinePassed",
+    "Durability",
     "FolderInUse",
     "HostTaken",
     "InvalidArguments",
@@ -67,6 +69,7 @@ __all__ = [
     "LeadLost",
     "LeaseLost",
     "NotDeserializable",
+    "NotReplicated",
     "NotSerializable",
     "PayloadTooLarge",
     "Priority",
@@ -95,6 +98,7 @@ __all__ = [
 
 _ELSEWHERE = {
     "Backoff": "options",
+    "Durability": "job",
     "Job": "job",
     "JobHandle": "handle",
     "JobStatus": "job",

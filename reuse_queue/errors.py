@@ -31,6 +31,21 @@ class RedisRefused(ReuseQueueError):
     """Redis refused a command: it is full, read-only, or this user may not give it."""
 
 
+class NotReplicated(ReuseQueueError):
+    """Jobs were accepted, but no replica of Redis has confirmed that it has them."""
+
+    job_ids: tuple[str, ...]
+    """The accepted jobs. They run; they are lost if the primary fails before it has copied them."""
+
+    def __init__(self, message: str | None = None, job_ids: tuple[str, ...] = ()) -> None:
+        self.job_ids = job_ids
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[type[NotReplicated], tuple[str, tuple[str, ...]]]:
+        """Pickle with the jobs (the default would pass the message only)."""
+        return type(self), (str(self), self.job_ids)
+
+
 class UnsupportedRedis(ReuseQueueError):
     """This Redis cannot keep a queue safely."""
 

@@ -40,6 +40,15 @@ class Priority(StrEnum):
     NORMAL = "normal"
 
 
+class Durability(StrEnum):
+    """What an accepted job outlives."""
+
+    PRIMARY = "primary"
+    """Whatever the primary Redis outlives."""
+    REPLICATED = "replicated"
+    """The loss of the primary too: a replica has it before it counts as accepted."""
+
+
 class When(StrEnum):
     """At which end of a run a callback is called; the values begin rq's field names."""
 
@@ -91,6 +100,7 @@ class Terms:
     """When set, the job becomes due only this long after its enqueue."""
     redeliver: bool = True
     """False: at most once; a job lost with its replica fails instead of running again."""
+    durability: Durability = Durability.PRIMARY
     meta: bytes | None = None
     callbacks: Mapping[When, NamedCallback] | None = None
 

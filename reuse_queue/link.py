@@ -47,7 +47,7 @@ class RedisLink:
     def __init__(self, connection: Connection, patience: timedelta = timedelta(0)) -> None:
         self.connection = connection
         self.settings = connection.settings
-        self.jobs = JobQueue(connection.keys)
+        self.jobs = JobQueue(connection.keys, connection.settings.replication_timeout)
         self._fleet = Fleet(connection.keys, connection.settings)
         self._patience = patience
         self._signer = signer(connection.settings.signing_keys)

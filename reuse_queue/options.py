@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from difflib import get_close_matches
+from enum import StrEnum
 from functools import cache
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from reuse_queue.callbacks import CallbackFunction
 from reuse_queue.callbacks import checked as callback
-from reuse_queue.job import Priority, When
+from reuse_queue.job import Durability, Priority, When
 
 Seconds: TypeAlias = "int | float | timedelta"
+E = TypeVar("E", bound=StrEnum)
 
 # rq keeps one interval per retry in every job.
 MAX_RETRIES = 1000
@@ -101,6 +103,8 @@ class OptionArgs(TypedDict, total=False):
     """False: at most once; a job lost with its replica fails instead of running again."""
     delay: Seconds | None
     """The job becomes due only that long after its enqueue."""
+    durability: Durability | str
+    """`"replicated"`: enqueued means that a replica of Redis has it too, or NotReplicated."""
     on_success: CallbackFunction | None
     """Called with (job, connection, result) when the task has returned; see `@env.callback`."""
     on_failure: CallbackFunction | None
@@ -123,6 +127,7 @@ class TaskOptions:
     priority: Priority = Priority.NORMAL
     redeliver: bool = True
     delay: timedelta | None = None
+    durability: Durability = Durability.PRIMARY
     on_success: CallbackFunction | None = None
     on_failure: CallbackFunction | None = None
     on_stopped: CallbackFunction | None = None
@@ -211,12 +216,15 @@ def _optional(name: str, value: object) -> timedelta | None:
     return None if value is None else duration(name, value)
 
 
-def _priority(name: str, value: Any) -> Priority:
-    try:
-        return Priority(value)
-    except ValueError as error:
-        words = ", ".join(repr(each.value) for each in Priority)
-        raise ValueError(f"{name} must be one of {words}, got {value!r}") from error
+def _one_of(kind: type[E]) -> Callable[[str, object], E]:
+    def checked(name: str, value: Any) -> E:
+        try:
+            return kind(value)
+        except ValueError as error:
+            words = ", ".join(repr(each.value) for each in kind)
+            raise ValueError(f"{name} must be one of {words}, got {value!r}") from error
+
+    return checked
 
 
 def _flag(name: str, value: object) -> bool:
@@ -233,9 +241,10 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "deadline": positive,
     "result_ttl": _optional,
     "failure_ttl": _optional,
-    "priority": _priority,
+    "priority": _one_of(Priority),
     "redeliver": _flag,
     "delay": _optional,
+    "durability": _one_of(Durability),
     "on_success": callback,
     "on_failure": callback,
     "on_stopped": callback,

@@ -13,6 +13,8 @@ from reuse_queue.errors import InvalidSettings
 from reuse_queue.signing import signer
 
 DEFAULT_REDIS_URL = "redis://localhost:6379/0"
+# A reply that takes much longer counts as lost.
+_LONGEST_REPLICATION = timedelta(seconds=5)
 _RECORDS_OUTLAST = timedelta(seconds=60)
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _PREFIX = re.compile(r"[A-Za-z0-9_.:{}-]+")
@@ -42,6 +44,8 @@ class Settings:
     """How long a replica may take from its order to ready, hooks included."""
     tick: timedelta = timedelta(seconds=0.5)
     """How often the scaler looks when nothing wakes it."""
+    replication_timeout: timedelta = timedelta(seconds=2)
+    """How long an enqueue that is to be replicated waits for a replica; at most 5 s."""
     max_deliveries: int = 3
     """How often a job may be lost with its replica before it is dead."""
     max_payload: int = 10 * 1024 * 1024
@@ -76,6 +80,8 @@ class Settings:
         for name in ("drain_grace", "kill_grace"):
             if getattr(self, name) < timedelta(0):
                 yield f"{name} must not be negative"
+        if not timedelta(0) < self.replication_timeout <= _LONGEST_REPLICATION:
+            yield "replication_timeout must be longer than 0 and at most 5 seconds"
         if self.heartbeat * 2 > self.lease:
             yield "lease must be at least twice as long as heartbeat"
 

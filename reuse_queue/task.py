@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from reuse_queue.callbacks import Callback, named
-from reuse_queue.errors import InvalidArguments, ReuseQueueError
+from reuse_queue.errors import InvalidArguments, NotReplicated, ReuseQueueError
 from reuse_queue.handle import Home, JobHandle
 from reuse_queue.job import NewJob, Terms
 from reuse_queue.options import OptionArgs, TaskOptions
@@ -95,6 +95,9 @@ class Task(Generic[P, R]):
             NotSerializable: one cannot be written; the message names the parameter.
             PayloadTooLarge: together they take too many bytes.
             RedisUnavailable: Redis cannot be reached; the job may or may not have been written.
+            RedisRefused: Redis is full, or refuses otherwise; nothing has been written.
+            NotReplicated: `durability="replicated"`, and no replica confirmed it in time; it has
+                been written, and is lost only if the primary fails before it is copied.
         """
         return self.environment.run(self._enqueue(args, kwargs))
 
@@ -112,7 +115,9 @@ class Task(Generic[P, R]):
         Raises:
             InvalidArguments, NotSerializable, PayloadTooLarge: as `enqueue`, for one of the calls;
                 a note says which, and how many jobs of earlier batches have been written.
-            RedisUnavailable: Redis cannot be reached.
+            RedisUnavailable, RedisRefused: as `enqueue`; earlier batches have been written.
+            NotReplicated: as `enqueue`, for one batch; a note says how many jobs of earlier ones
+                have been confirmed. Later ones have not been written.
         """
         return self.environment.run(self._enqueue_many(calls))
 
@@ -168,7 +173,11 @@ class Task(Generic[P, R]):
                 self._new_job_of(call, place, written=len(handles))
                 for place, call in enumerate(batch, len(handles))
             ]
-            yield from self.environment.write(jobs)
+            try:
+                yield from self.environment.write(jobs)
+            except NotReplicated as error:
+                error.add_note(f"{len(handles)} jobs of earlier batches have been confirmed")
+                raise
             handles.extend(self.handle(job.id) for job in jobs)
         return handles
 
@@ -244,6 +253,7 @@ def _terms(name: str, options: TaskOptions, env: Owner) -> Terms:
         priority=options.priority,
         delay=options.delay,
         redeliver=options.redeliver,
+        durability=options.durability,
         callbacks=named(env.name, env.callbacks, options.callbacks),
     )
 

@@ -1,21 +1,32 @@
-"""redis-py's clients of one Redis, and their lines: blocking ones, and those of each loop."""
+"""redis-py's clients of one Redis, and their lines: blocking ones, and those of each loop.
+
+Where sentinels know the primary, every new connection asks them for it first.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import socket
+import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from typing import Any
 
 import redis
 import redis.asyncio
+import redis.asyncio.sentinel
+import redis.sentinel
 
+from reuse_queue.broker.address import Address
 from reuse_queue.broker.lines import AsyncLines, Lines
 
 REPLY_TIMEOUT_S = 15.0
 """A reply that takes longer than this is not coming: the connection is half-open."""
 _CONNECT_TIMEOUT_S = 5
+# Of several sentinels any one will do: the next is asked soon.
+_SENTINEL_TIMEOUT_S = 1.0
 
 _inherited: list[object] = []
 
@@ -38,27 +49,21 @@ class _Held:
 
 
 class Clients:
-    """The clients of one URL, made when first used, and anew in a forked child.
+    """The clients of one address, made when first used, and anew in a forked child.
 
     Each event loop has its own, which is closed when the loop ends as `asyncio.run` ends it:
     nobody has to remember that.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, address: Address) -> None:
+        self._address = address
         self._held = _Held()
 
     def blocking(self) -> redis.Redis:
         """Return the blocking client."""
         held = self._of_this_process()
         if held.client is None:
-            held.client = redis.Redis.from_url(
-                self._url,
-                socket_timeout=REPLY_TIMEOUT_S,
-                socket_connect_timeout=_CONNECT_TIMEOUT_S,
-                health_check_interval=0,
-                retry=None,
-            )
+            held.client = _blocking(self._address)
         return held.client
 
     def asynchronous(self) -> redis.asyncio.Redis:
@@ -76,12 +81,18 @@ class Clients:
         """Return the lines of the running loop's client."""
         return self._on_this_loop().lines
 
+    async def refresh(self) -> None:
+        """Cut all connections of the running loop's client, also where somebody waits for them."""
+        with contextlib.suppress(redis.RedisError, OSError):
+            await self.asynchronous().connection_pool.disconnect(inuse_connections=True)
+
     def close(self) -> None:
         """Close the blocking client."""
         held = self._of_this_process()
         client, held.client, held.lines = held.client, None, None
         if client is not None:
-            client.close()
+            for each in (client, *_sentinels_of(client)):
+                each.close()
 
     async def aclose(self) -> None:
         """Close the running loop's client, and the blocking one."""
@@ -96,7 +107,7 @@ class Clients:
         if found is None:
             for each in [other for other in held.on_loops if other.is_closed()]:
                 held.on_loops.pop(each, None)
-            found = held.on_loops[loop] = _on_loop(self._url)
+            found = held.on_loops[loop] = _on_loop(self._address)
         return found
 
     def _of_this_process(self) -> _Held:
@@ -108,16 +119,69 @@ class Clients:
         return self._held
 
 
-def _on_loop(url: str) -> _OnLoop:
+def _blocking(address: Address) -> redis.Redis:
+    options = _options(address, REPLY_TIMEOUT_S)
+    if not address.sentinels:
+        return redis.Redis.from_url(address.url, **options)
+    manager: Any = redis.sentinel.Sentinel  # it has no types
+    client: redis.Redis = manager(
+        address.sentinels, sentinel_kwargs=_sentinel_options(address), **options | address.options
+    ).master_for(address.service)
+    return client
+
+
+def _asynchronous(address: Address) -> redis.asyncio.Redis:
     # No socket_timeout (redis-py's default would be 5 s, just what a wait for a job takes): there
     # is a deadline for every reply.
-    client = redis.asyncio.Redis.from_url(
-        url,
-        socket_timeout=None,
-        socket_connect_timeout=_CONNECT_TIMEOUT_S,
-        health_check_interval=0,
-        retry=None,
-    )
+    options = _options(address, None)
+    if not address.sentinels:
+        return redis.asyncio.Redis.from_url(address.url, **options)
+    manager: Any = redis.asyncio.sentinel.Sentinel  # it has no types
+    client: redis.asyncio.Redis = manager(
+        address.sentinels, sentinel_kwargs=_sentinel_options(address), **options | address.options
+    ).master_for(address.service)
+    return client
+
+
+def _options(address: Address, timeout_s: float | None) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": _CONNECT_TIMEOUT_S,
+        "health_check_interval": 0,
+        "retry": None,
+    }
+    if not address.is_local:
+        options["socket_keepalive"] = True
+        options["socket_keepalive_options"] = _keepalive()
+    return options
+
+
+def _sentinel_options(address: Address) -> dict[str, Any]:
+    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SENTINEL_TIMEOUT_S)
+    return {**timeouts, "retry": None, **address.sentinel_options}
+
+
+def _keepalive() -> dict[int, int]:
+    """Return how the system finds out that nobody is at the other end any more."""
+    if sys.platform != "linux":
+        return {}
+    return {
+        socket.TCP_KEEPIDLE: 10,
+        socket.TCP_KEEPINTVL: 5,
+        socket.TCP_KEEPCNT: 2,
+        # Of what was sent and is not confirmed; a system waits for a quarter of an hour.
+        socket.TCP_USER_TIMEOUT: round(REPLY_TIMEOUT_S * 1000),
+    }
+
+
+def _sentinels_of(client: Any) -> list[Any]:
+    """Return the clients of the sentinels that a client of the primary asks."""
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    return [] if manager is None else list(manager.sentinels)
+
+
+def _on_loop(address: Address) -> _OnLoop:
+    client = _asynchronous(address)
     until_end = _closing(client)
     # Its first step, which awaits nothing, makes the loop know it: a loop that ends closes the
     # asynchronous generators that began on it.
@@ -130,4 +194,5 @@ async def _closing(client: redis.asyncio.Redis) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        await client.aclose()
+        for each in (client, *_sentinels_of(client)):
+            await each.aclose()

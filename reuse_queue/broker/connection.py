@@ -14,34 +14,24 @@ from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import redis.asyncio
 from redis.exceptions import NoScriptError, RedisError
 
+from reuse_queue.broker.address import address, shown_url
 from reuse_queue.broker.clients import REPLY_TIMEOUT_S, Clients
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.lines import Borrowed, Exchange
 from reuse_queue.broker.scripts import script
-from reuse_queue.errors import InvalidSettings, RedisRefused, RedisUnavailable, ReuseQueueError
+from reuse_queue.broker.troubles import FOREIGN, is_away, passes, translated
+from reuse_queue.errors import ReuseQueueError
 from reuse_queue.settings import DEFAULT_REDIS_URL, Settings
 
 T = TypeVar("T")
 Value: TypeAlias = "str | bytes | int | float"
 
-# What is worth another try: the server was not there, or is not ready yet.
-_PASSING = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.BusyLoadingError,
-    redis.ReadOnlyError,
-    OSError,
-)
 MAX_BLOCK_S = 5.0
-# What a server with a password says to a client that gave none (redis-py begins with HELLO).
-_NO_LOGIN = "HELLO must be called with the client already authenticated"
-_WRONG_TYPE = " (something else wrote to one of our keys: `reuse-queue doctor` names it)"
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 2.0
 
 
@@ -54,13 +44,15 @@ class Command:
     keys: tuple[str, ...] = ()
     blocks_s: float = 0.0
     """How long the server may hold the reply back on purpose."""
+    by_text: bool = False
+    """A script goes by its text, at once: what follows must come over the same connection."""
 
     def words(self, *, whole: bool = False) -> tuple[Value, ...]:
         """Return the command's words; a script goes by its digest unless `whole`."""
         if self.script is None:
             return self.args
         wanted = script(self.script)
-        verb = ("EVAL", wanted.text) if whole else ("EVALSHA", wanted.sha)
+        verb = ("EVAL", wanted.text) if whole or self.by_text else ("EVALSHA", wanted.sha)
         return (*verb, len(self.keys), *self.keys, *self.args)
 
 
@@ -96,8 +88,7 @@ class Connection:
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
         self._theirs = None if client is None else Borrowed(client)
-        self._clients = Clients(settings.redis_url)
-        _check_url(settings.redis_url)
+        self._clients = Clients(address(settings.redis_url))
 
     def __str__(self) -> str:
         """Return the URL without its password."""
@@ -122,15 +113,15 @@ class Connection:
             while True:
                 try:
                     reply = self._ask(request)
-                except _PASSING as error:
+                except FOREIGN as error:
                     reply = self._ask_again(request, patience, error)
                 request = make.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
         except ReuseQueueError:
             raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
-        except (*_PASSING, redis.ResponseError) as error:
-            raise self._named(error) from error
+        except FOREIGN as error:
+            raise translated(error, str(self), self._hint()) from error
 
     async def arun(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:
         """Run a step with the asynchronous client and return its result.
@@ -144,15 +135,15 @@ class Connection:
             while True:
                 try:
                     reply = await self._aask(request)
-                except _PASSING as error:
+                except FOREIGN as error:
                     reply = await self._aask_again(request, patience, error)
                 request = make.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
         except ReuseQueueError:
             raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
-        except (*_PASSING, redis.ResponseError) as error:
-            raise self._named(error) from error
+        except FOREIGN as error:
+            raise translated(error, str(self), self._hint()) from error
 
     @contextlib.asynccontextmanager
     async def listen(self, *channels: str) -> AsyncIterator[redis.asyncio.client.PubSub]:
@@ -172,11 +163,19 @@ class Connection:
             yield pubsub
         except ReuseQueueError:
             raise  # a step's own, such as ResultTimeout: some of ours are OSErrors too
-        except (*_PASSING, redis.ResponseError) as error:
-            raise self._named(error) from error
+        except FOREIGN as error:
+            raise translated(error, str(self), self._hint()) from error
         finally:
             with contextlib.suppress(RedisError, OSError):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def refresh(self) -> None:
+        """Let all that goes on in the running loop go on over new connections.
+
+        For who has found Redis again: others may still wait at a connection that is dead. Their
+        requests fail as if it had been cut.
+        """
+        await self._clients.refresh()
 
     def close(self) -> None:
         """Close the blocking pool."""
@@ -189,7 +188,7 @@ class Connection:
     # ---------------------------------------------------------------------------------------
 
     def _ask(self, request: Request) -> Any:
-        lines: Exchange = self._theirs or self._clients.lines()
+        lines = self._lines()
         commands = [request] if isinstance(request, Command) else request
         if not commands:
             return []
@@ -214,36 +213,38 @@ class Connection:
         return _answer(request, replies)
 
     def _ask_again(self, request: Request, patience: timedelta, error: Exception) -> Any:
-        for wait in _waits(patience):
+        waits = _waits(patience)
+        while passes(error):
+            if is_away(error):
+                # A demoted primary keeps its connections, and only a new one finds its successor.
+                self._lines().drop()
+            wait = next(waits, None)
+            if wait is None:
+                break
             time.sleep(wait)
             try:
                 return self._ask(request)
-            except _PASSING as latest:
+            except FOREIGN as latest:
                 error = latest
         raise error
 
     async def _aask_again(self, request: Request, patience: timedelta, error: Exception) -> Any:
-        for wait in _waits(patience):
+        waits = _waits(patience)
+        while passes(error):
+            if is_away(error):
+                await self._clients.async_lines().drop()
+            wait = next(waits, None)
+            if wait is None:
+                break
             await asyncio.sleep(wait)
             try:
                 return await self._aask(request)
-            except _PASSING as latest:
+            except FOREIGN as latest:
                 error = latest
         raise error
 
-    def _named(self, error: Exception) -> Exception:
-        """Return the error of ours that says what happened."""
-        if isinstance(error, redis.AuthenticationError):
-            why = "it wants a password, as in redis://:PASSWORD@host:6379"
-            if _NO_LOGIN not in str(error):
-                why = str(error)
-            return RedisUnavailable(f"Redis at {self} refused the login: {why}")
-        if isinstance(error, _PASSING):
-            return RedisUnavailable(
-                f"Redis at {self} cannot be reached: {str(error) or 'no answer'}{self._hint()}"
-            )
-        hint = _WRONG_TYPE if "WRONGTYPE" in str(error) else ""
-        return RedisRefused(f"Redis at {self} refused a command: {error}{hint}")
+    def _lines(self) -> Exchange:
+        return self._theirs or self._clients.lines()
 
     def _hint(self) -> str:
         if self.settings.redis_url != DEFAULT_REDIS_URL:
@@ -251,23 +252,6 @@ class Connection:
         return (
             " Nobody said which Redis to use: set REUSE_QUEUE_REDIS_URL, or start one with "
             "`reuse-queue run` in this folder."
-        )
-
-
-def shown_url(url: str) -> str:
-    """Return a URL that is safe to show: its password replaced by three stars."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{place}"))
-
-
-def _check_url(url: str) -> None:
-    schemes = ("redis", "rediss", "unix")
-    if urlsplit(url).scheme not in schemes:
-        raise InvalidSettings(
-            f"{shown_url(url)!r} is no Redis URL: it must start with redis://, rediss:// or unix://"
         )
 
 

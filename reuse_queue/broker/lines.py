@@ -24,6 +24,9 @@ class Exchange(Protocol):
     def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """Return the replies to commands sent in one write; a refusal as its ResponseError."""
 
+    def drop(self) -> None:
+        """Let what nobody uses begin anew: over another connection, perhaps to another server."""
+
 
 class Lines:
     """The blocking lines of one client: one for each thread that asks at the same time.
@@ -45,24 +48,37 @@ class Lines:
             replies = [self._reply(line, words[0]) for words in commands]
         except BaseException:
             # What is still to come would be taken for the reply to the next request.
-            line.disconnect()
-            self._free.append(line)
+            self._give_up(line)
             raise
         self._free.append(line)
         return replies
 
+    def drop(self) -> None:
+        """Let all lines that nobody uses begin anew."""
+        while (line := self._pop()) is not None:
+            self._give_up(line)
+
     def _take(self) -> Any:
+        while (line := self._pop()) is not None:
+            try:
+                stale = line.can_read()
+            except (RedisError, OSError):
+                stale = True
+            if not stale:
+                return line
+            self._give_up(line)  # the server has hung up
+        return self._client.connection_pool.get_connection()
+
+    def _pop(self) -> Any:
         try:
-            line = self._free.pop()
+            return self._free.pop()
         except IndexError:
-            return self._client.connection_pool.get_connection()
-        try:
-            stale = line.can_read()
-        except (RedisError, OSError):
-            stale = True
-        if stale:  # the server has hung up; sending connects anew
-            line.disconnect()
-        return line
+            return None
+
+    def _give_up(self, line: Any) -> None:
+        # Its pool connects it anew: only a pool asks where the server is now.
+        line.disconnect()
+        self._client.connection_pool.release(line)
 
     def _reply(self, line: Any, verb: object) -> Any:
         try:
@@ -85,20 +101,27 @@ class AsyncLines:
             await line.send_packed_command(_packed(commands))
             replies = [await self._reply(line, str(words[0])) for words in commands]
         except BaseException:
-            await line.disconnect(nowait=True)
-            self._free.append(line)
+            await self._give_up(line)
             raise
         self._free.append(line)
         return replies
 
+    async def drop(self) -> None:
+        """Let all lines that nobody uses begin anew."""
+        while self._free:
+            await self._give_up(self._free.pop())
+
     async def _take(self) -> Any:
-        if not self._free:
-            pool = self._client.connection_pool
-            return await pool.get_connection()  # type: ignore[no-untyped-call]
-        line = self._free.pop()
-        if line.is_connected and await _stale(line):
-            await line.disconnect(nowait=True)
-        return line
+        while self._free:
+            line = self._free.pop()
+            if not await _stale(line):
+                return line
+            await self._give_up(line)
+        return await self._client.connection_pool.get_connection()  # type: ignore[no-untyped-call]
+
+    async def _give_up(self, line: Any) -> None:
+        await line.disconnect(nowait=True)
+        await self._client.connection_pool.release(line)
 
     async def _reply(self, line: Any, verb: str) -> Any:
         try:
@@ -125,6 +148,10 @@ class Borrowed:
             for words in commands:
                 pipe.execute_command(*words)  # type: ignore[no-untyped-call]
             return pipe.execute(raise_on_error=False)
+
+    def drop(self) -> None:
+        """Let all connections that nobody uses begin anew."""
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
 
 def _packed(commands: Sequence[Words]) -> list[bytes]:

@@ -6,19 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
-from itertools import groupby
 
 from reuse_queue.broker import codec, results
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
+from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed
 from reuse_queue.errors import JobNotFound
-from reuse_queue.job import Job, JobStatus, NewJob, Priority, ResultRecord, Terms
+from reuse_queue.job import Durability, Job, JobStatus, NewJob, ResultRecord
 
 Ending = tuple[JobStatus | None, ResultRecord | None]
 
-_MAX_BATCH = 1000
-# A script call of more than this would keep the server from its other clients too long.
-_MAX_BATCH_BYTES = 8 * 1024 * 1024
 # Each cancel may search through two thousand ids.
 _MAX_CANCELS = 100
 _REGISTRIES = {
@@ -37,8 +34,11 @@ _NEXT_FIRST = frozenset({JobStatus.STARTED, JobStatus.SCHEDULED})
 class JobQueue:
     """Enqueue, look at, cancel and retry jobs; `Connection.run` runs what the methods return."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(
+        self, keys: Keys, replication_timeout: timedelta = timedelta(seconds=MAX_BLOCK_S)
+    ) -> None:
         self._keys = keys
+        self._replication_s = replication_timeout.total_seconds()
         # Single jobs are written so often that to put these names together would show.
         self._to_enqueue = lru_cache(maxsize=1024)(partial(_to_enqueue, keys))
 
@@ -47,9 +47,16 @@ class JobQueue:
 
         One round trip (batches of at most 1,000 in one pipeline). A job whose id exists already
         is left as it is, so a repeat after a lost reply is harmless. Wakes the scaler.
+
+        Raises:
+            NotReplicated: a job that is to be replicated was not confirmed in time.
         """
         keys, shared = self._to_enqueue(env)
-        calls = [call("enqueue", keys, *shared, *words) for words in _batches(env, jobs)]
+        calls = [call("enqueue", keys, *shared, *words) for words in batches(env, jobs)]
+        asked = tuple(job.id for job in jobs if job.terms.durability is Durability.REPLICATED)
+        if asked:
+            counter = self._keys.environment(env)
+            return (yield from confirmed(calls, asked, counter, self._replication_s))
         if len(calls) == 1:
             return int((yield calls[0]))
         replies = yield calls
@@ -125,7 +132,7 @@ class JobQueue:
         Jobs in another status are left as they are. The count of losses starts anew, and so do
         their queue_timeout and their deadline.
         """
-        return (yield from self._steered("requeue", job_ids, ("limits",), _MAX_BATCH))
+        return (yield from self._steered("requeue", job_ids, ("limits",), MAX_BATCH))
 
     def ids(self, env: str, status: JobStatus, start: int, count: int) -> Step[list[str]]:
         """Return ids of an environment's jobs of one status, at most `count` from `start` on.
@@ -245,49 +252,6 @@ def _to_enqueue(keys: Keys, env: str) -> tuple[tuple[str, ...], tuple[Value, ...
         keys.held(env),
     )
     return names, (keys.job(""), env, keys.wake_channel())
-
-
-def _batches(env: str, jobs: Iterable[NewJob]) -> Iterator[list[Value]]:
-    """Yield the words of so many jobs as one call of lua/enqueue.lua may take.
-
-    Jobs of the same terms that follow each other share the words for them.
-    """
-    words: list[Value] = []
-    count = size = 0
-    for (terms, signed), group in groupby(jobs, _alike):
-        shared = (int(signed), *_shared_words(env, terms))
-        own: list[Value] = []
-        alike = 0
-        for job in group:
-            if count == _MAX_BATCH or (count and size + len(job.data) > _MAX_BATCH_BYTES):
-                yield words + _group(alike, shared, own)
-                words, own, alike, count, size = [], [], 0, 0, 0
-            own += (job.id, job.data, job.signature) if job.signature else (job.id, job.data)
-            alike, count, size = alike + 1, count + 1, size + len(job.data)
-        words += _group(alike, shared, own)
-    if words:
-        yield words
-
-
-def _alike(job: NewJob) -> tuple[Terms, bool]:
-    return job.terms, job.signature is not None
-
-
-def _group(count: int, shared: tuple[Value, ...], own: list[Value]) -> list[Value]:
-    return [count, *shared, *own] if count else []
-
-
-@lru_cache(maxsize=1024)
-def _shared_words(env: str, terms: Terms) -> list[Value]:
-    times = ""
-    if terms.delay or terms.queue_timeout or terms.deadline:
-        times = ",".join(map(_seconds, (terms.delay, terms.queue_timeout, terms.deadline)))
-    fields = [word for pair in codec.terms(env, terms).items() for word in pair]
-    return [times, int(terms.priority is Priority.HIGH), len(fields), *fields]
-
-
-def _seconds(span: timedelta | None) -> str:
-    return f"{span.total_seconds():.6f}" if span else ""
 
 
 def _parts(origins: dict[str, bytes | None], most: int) -> Iterator[tuple[str, list[str]]]:

@@ -131,7 +131,7 @@ def redis_option(otherwise: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         metavar="URL",
         envvar=["REUSE_QUEUE_REDIS_URL", "REDIS_URL"],
         show_envvar=True,
-        help=f"redis://, rediss:// or unix://; otherwise {otherwise}.",
+        help=f"redis://, rediss://, unix:// or redis+sentinel://; otherwise {otherwise}.",
     )
 
 

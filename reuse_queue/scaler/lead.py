@@ -12,7 +12,7 @@ import structlog
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.scaling import Scaling
-from reuse_queue.errors import RedisUnavailable
+from reuse_queue.errors import RedisRefused, RedisUnavailable
 
 log = structlog.get_logger()
 TTL = timedelta(seconds=3)
@@ -60,11 +60,13 @@ class Lead:
             try:
                 async with asyncio.timeout(TTL.total_seconds()):
                     await self._renew()
-            except (RedisUnavailable, TimeoutError) as error:
+            except (RedisUnavailable, RedisRefused, TimeoutError) as error:
                 log.warning("lead not renewed", error=str(error) or "no answer", next_s=pause)
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))
                 pause = min(pause * 2, _LONGEST_WAIT_S)
             else:
+                if pause > _FIRST_WAIT_S:
+                    await self._connection.refresh()
                 pause = _FIRST_WAIT_S
                 # Standbys come at different times, so that they do not all ask at once.
                 await asyncio.sleep(_RENEW_S * (1.0 if self.held else random.uniform(0.7, 1.3)))

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 import redis
 
-from reuse_queue.broker.connection import Connection, Step, command, shown_url
-from reuse_queue.errors import InvalidSettings, RedisUnavailable, ResultTimeout
+from reuse_queue.broker.connection import Connection, Step, command
+from reuse_queue.errors import RedisUnavailable, ResultTimeout
 from reuse_queue.settings import Settings
 from support.eventually import eventually_sync
 from support.server import RedisServer, programs
@@ -56,15 +56,6 @@ def test_a_redis_that_wants_a_password_is_said_to():
             Connection(Settings(redis_url=server.url)).run(ping())
     finally:
         server.close()
-
-
-def test_a_url_of_another_kind_is_refused():
-    with pytest.raises(InvalidSettings, match="redis://"):
-        Connection(Settings(redis_url="http://localhost"))
-
-
-def test_a_shown_url_keeps_what_is_no_secret():
-    assert shown_url("unix:///tmp/x.sock?db=0") == "unix:///tmp/x.sock?db=0"
 
 
 def gives_up() -> Step[None]:

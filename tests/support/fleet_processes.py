@@ -16,9 +16,10 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import psutil
-import redis
 
 from reuse_queue import JobHandle
+from reuse_queue.broker.address import address
+from reuse_queue.broker.clients import Clients
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.scaling import Scaling
@@ -46,7 +47,8 @@ class FleetProcesses:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.settings = settings
         self.folder = folder
-        self.raw: Any = redis.Redis.from_url(settings.redis_url)  # its types say text or bytes
+        self._clients = Clients(address(settings.redis_url))
+        self.raw: Any = self._clients.blocking()  # its types say text or bytes
         self._connection = Connection(settings)
         self._fleet = Fleet(self._connection.keys, settings)
         self._scaling = Scaling(self._connection.keys, settings)
@@ -66,6 +68,12 @@ class FleetProcesses:
         """Put a line in front of the module that is there."""
         path = self.folder / "whole_app.py"
         path.write_text(f"{line}\n{path.read_text()}")
+
+    def reconnect(self) -> None:
+        """Let the test, as application and as observer, come anew."""
+        self._connection.close()
+        self._clients.close()
+        self.raw = self._clients.blocking()
 
     def open(self, gate: str = "gate") -> None:
         """Let all jobs pass that wait at a gate."""
@@ -133,7 +141,7 @@ class FleetProcesses:
             self.until(lambda: not processes_in(self.folder), "the end of all processes")
         finally:
             self._connection.close()
-            self.raw.close()
+            self._clients.close()
 
     # -- what there is ----------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ def test_every_field_has_its_variable():
     keys = f"a:{'s' * 32}"
     given |= {"REUSE_QUEUE_LEASE": "100", "REUSE_QUEUE_LOG_LEVEL": "debug"}
     given |= {"REUSE_QUEUE_SIGNING_KEYS": keys}
+    given["REUSE_QUEUE_REPLICATION_TIMEOUT"] = "5"
     read = Settings.from_env(given)
     assert read.heartbeat == timedelta(seconds=31.5)
     assert read.max_deliveries == 31

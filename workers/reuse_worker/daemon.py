@@ -12,8 +12,9 @@ from reuse_queue.board import Board
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.rq_jobs import RqJobs
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.errors import LeaseLost, RedisUnavailable
+from reuse_queue.errors import LeaseLost, RedisRefused, RedisUnavailable
 from reuse_queue.facts import ReplicaState
+from reuse_worker.backoff import waits
 from reuse_worker.callbacks import Callbacks
 from reuse_worker.claimer import Claimer
 from reuse_worker.execute import Executor
@@ -185,8 +186,12 @@ class Daemon:
 
     async def _insist(self, ask: Callable[[], Awaitable[bool]]) -> bool:
         """Ask until Redis answers, or the lease is lost (which ends this from outside)."""
+        pauses = waits()
         while True:
             try:
                 return await ask()
+            except RedisRefused as error:
+                log.warning("refused by Redis", error=str(error))
+                await asyncio.sleep(next(pauses))
             except RedisUnavailable:
                 await self._heartbeat.renewed()

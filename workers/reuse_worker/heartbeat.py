@@ -80,6 +80,7 @@ class Heartbeat:
                 continue
             if failures:
                 log.info("redis reached again", away_s=round(sent - renewed, 3))
+                await self._steps.refresh()
             renewed, failures = sent, 0
             pauses = waits()
             self._obey(answer)

@@ -47,6 +47,10 @@ class Steps:
         """Extend the replica's lease and bring its orders."""
         return await self.connection.arun(self._fleet.beat(self.env, self.replica))
 
+    async def refresh(self) -> None:
+        """Let all steps that wait for Redis fail and begin anew: some may wait where nobody is."""
+        await self.connection.refresh()
+
     async def drain(self) -> bool:
         """Say that this replica drains because its host wants it to end."""
         step = self._fleet.drain(self.env, self.replica, DrainReason.HOST)

@@ -29,24 +29,25 @@ def fleet(redis_here: RedisServer, tmp_path: Path) -> Iterator[FleetProcesses]:
         yield made
 
 
-def test_a_pause_shorter_than_the_lease_costs_no_run(
-    fleet: FleetProcesses, redis_here: RedisServer
-):
-    app = fleet.write(replicas=(0, 2), concurrency=4)
-    fleet.serve()
-    held = app.wait.enqueue_many([()] * 3)
-    jobs = app.doze.enqueue_many([(0.05,)] * 100)
-    fleet.running(*held)
-    fleet.raw.client_pause(LEASE_S * 1000 // 3)
-    # Answered when the pause is over.
-    more = app.add.enqueue_many([(1, 1)] * 10)
-    redis_here.pause()
-    threading.Timer(LEASE_S / 3, redis_here.go_on).start()
-    more += app.add.enqueue_many([(1, 1)] * 10)
-    fleet.open()
-    fleet.finished([*held, *jobs, *more])
-    assert {len(fleet.runs(job)) for job in [*held, *jobs, *more]} == {1}
-    assert fleet.snapshot().deaths == ()
+def test_a_pause_shorter_than_the_lease_costs_no_run(redis_here: RedisServer, tmp_path: Path):
+    with fleet_at(redis_here.url, tmp_path, lease=timedelta(seconds=20)) as fleet:
+        app = fleet.write(replicas=(0, 2), concurrency=4)
+        fleet.serve()
+        held = app.wait.enqueue_many([()] * 3)
+        jobs = app.doze.enqueue_many([(0.05,)] * 100)
+        fleet.running(*held)
+        fleet.raw.client_pause(1500)
+        # Answered when the pause is over.
+        more = app.add.enqueue_many([(1, 1)] * 10)
+        redis_here.pause()
+        going_on = threading.Timer(1.5, redis_here.go_on)
+        going_on.start()
+        more += app.add.enqueue_many([(1, 1)] * 10)
+        going_on.join()
+        fleet.open()
+        fleet.finished([*held, *jobs, *more])
+        assert {len(fleet.runs(job)) for job in [*held, *jobs, *more]} == {1}
+        assert fleet.snapshot().deaths == ()
 
 
 def test_a_stop_longer_than_the_lease_ends_the_replicas_and_no_late_result_counts(

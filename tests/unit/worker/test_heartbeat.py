@@ -26,12 +26,15 @@ class Server:
         self.settings = Settings(
             lease=timedelta(seconds=LEASE_S), heartbeat=timedelta(seconds=LEASE_S / 10)
         )
-        self.beats = 0
+        self.beats = self.refreshed = 0
         self._answer = answer
 
     async def beat(self) -> Beat:
         self.beats += 1
         return await self._answer(self.beats)
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
 
 
 def heart(server: Server, life: Life | None = None, canceled: list[str] | None = None) -> Heartbeat:
@@ -48,6 +51,19 @@ async def test_without_an_answer_the_replica_is_fenced_after_two_thirds_of_its_l
         await heart(server).run()
     assert time.monotonic() - began > LEASE_S * 2 / 3
     assert server.beats > 1
+
+
+async def test_whoever_waits_over_an_older_connection_is_let_go_once_redis_is_back():
+    async def at_first(number: int) -> Beat:
+        if number == 1:
+            raise RedisUnavailable
+        return READY
+
+    server = Server(at_first)
+    beating = asyncio.create_task(heart(server).run())
+    await eventually(lambda: server.beats > 2)
+    beating.cancel()
+    assert server.refreshed == 1
 
 
 async def test_a_server_that_does_not_answer_is_away_too():

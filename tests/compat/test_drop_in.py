@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -99,6 +100,45 @@ def limited(queue: Queue) -> None:
             job_id=word,
             rate_limit=RateLimit(key="api", concurrency=1),
         )
+
+
+def limited_and_repeated(queue: Queue) -> None:
+    """`a` keeps its slot while it is to run again, and `b` gets it only then."""
+    limit = RateLimit(key="api", concurrency=1)
+    queue.enqueue(
+        rq_jobs.note, "a", job_id="a", rate_limit=limit, result_ttl=0, repeat=Repeat(times=1)
+    )
+    queue.enqueue(rq_jobs.note, "b", job_id="b", rate_limit=limit)
+
+
+def canceled_while_it_runs(**how: bool) -> Callable[[Queue], None]:
+    def enqueue(queue: Queue) -> None:
+        queue.enqueue(rq_jobs.cancel_itself, args=("a",), kwargs=how, job_id="a")
+        queue.enqueue(rq_jobs.note, "b", job_id="b", depends_on="a")
+
+    return enqueue
+
+
+def popped_by_a_worker_that_died(queue: Queue) -> None:
+    """`a` lies in rq's intermediate list, and has for longer than rq's maintenance allows."""
+    queue.enqueue(rq_jobs.note, "a", job_id="a")
+    Queue.dequeue_any([queue], None, connection=queue.connection)
+    found = queue.intermediate_queue
+    queue.connection.set(found.get_first_seen_key("a"), time.time() - 120, ex=10)
+
+
+def ready_but_not_enqueued(queue: Queue) -> None:
+    """A worker of rq died between readying `a` and pushing it."""
+    job = Job.create(
+        rq_jobs.note,
+        ("a",),
+        id="a",
+        origin=QUEUE,
+        status="ready_to_enqueue",
+        connection=queue.connection,
+    )
+    job.save()
+    queue.connection.zadd("rq:ready:app", {"a": time.time() - 3600})
 
 
 def gone(queue: Queue) -> None:
@@ -217,6 +257,9 @@ SCENARIOS = {
         put(rq_jobs.note, "a", repeat=Repeat(times=2)),
         differs=ECHOED,
     ),
+    "repeat after intervals": Scenario(
+        put(rq_jobs.note, "a", repeat=Repeat(times=3, interval=[30, 60])), differs=ECHOED
+    ),
     "dependents": Scenario(chain(rq_jobs.note)),
     "dependents of a failed job": Scenario(chain(rq_jobs.broken), differs=kept("a")),
     "dependents that allow failure": Scenario(
@@ -243,6 +286,12 @@ SCENARIOS = {
         {"with_scheduler": True},
     ),
     "a rate limit": Scenario(limited, differs=kept("b")),
+    "a rate limit on a job that repeats": Scenario(limited_and_repeated, ONCE, differs=ECHOED),
+    "a rate limit after repeats": Scenario(limited_and_repeated),
+    "canceled while it runs": Scenario(canceled_while_it_runs()),
+    "canceled while it fails": Scenario(canceled_while_it_runs(fail=True)),
+    "left in rq's intermediate list": Scenario(popped_by_a_worker_that_died),
+    "left ready by rq": Scenario(ready_but_not_enqueued),
     "several queues": Scenario(several, queues=("high", QUEUE, "low")),
     "stopped": Scenario(
         stopped_soon,

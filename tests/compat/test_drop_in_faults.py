@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import redis
-from rq import Queue
+from rq import Queue, get_current_job
 from rq.command import send_command
 from rq.job import Job
 
@@ -22,6 +24,7 @@ from reuse_queue.broker.scaling import Scaling
 from reuse_queue.job import Outcome, Verdict
 from reuse_queue.settings import Settings
 from reuse_worker.rq_worker import ReuseWorker
+from reuse_worker.rq_worker.watch import Watch
 from support import rq_jobs
 from support.eventually import eventually_sync
 from support.server import RedisServer
@@ -188,3 +191,92 @@ def test_several_queues_are_served_by_their_order(raw: redis.Redis, start: Start
 
     eventually_sync(lambda: ran(raw) == [b"low", b"high"])
     assert not raw.exists("reuse:{low}:waiting:w1", "reuse:{high}:waiting:w1")
+
+
+def test_a_wait_for_several_queues_is_ended_by_a_push_to_any_and_takes_nothing(
+    raw: redis.Redis,
+) -> None:
+    watch, queues = Watch(raw), ["rq:queue:high", "rq:queue:low"]
+    for name in (*queues, *queues):
+        waiting = threading.Thread(target=watch.wait, args=(queues, 30))
+        waiting.start()
+        eventually_sync(lambda: tracks_two_keys(raw))
+        assert waiting.is_alive()
+        raw.rpush(name, "id")
+        waiting.join(20)
+        assert not waiting.is_alive(), name
+        assert raw.lpop(name) == b"id"
+    watch.close()
+
+
+def tracks_two_keys(raw: redis.Redis) -> bool:
+    return bool(raw.info("stats")["tracking_total_keys"] == 2)
+
+
+def test_where_redis_may_not_tell_of_queues_they_are_asked(
+    raw: redis.Redis, redis_server: RedisServer
+) -> None:
+    raw.acl_setuser(
+        "plain",
+        enabled=True,
+        nopass=True,
+        keys="*",
+        channels="*",
+        commands=["+@all", "-client|tracking"],
+    )
+    try:
+        with redis.Redis.from_url(redis_server.url, username="plain", password="x") as client:
+            worker = ReuseWorker(["high", "low"], name="w1", connection=client)
+            late = threading.Timer(0.3, Queue("low", connection=raw).enqueue, (rq_jobs.note, "a"))
+            late.start()
+            worker.work(max_jobs=1, logging_level="CRITICAL")
+            late.join()
+    finally:
+        raw.acl_deluser("plain")
+    assert ran(raw) == [b"a"]
+
+
+class Wrapping(ReuseWorker):
+    """As applications do it: a context around each job."""
+
+    seen: ClassVar[list[object]] = []
+
+    def perform_job(self, job: Job, queue: Queue, execution: object) -> bool:
+        self.seen.append((job.get_status(), queue.intermediate_queue.get_job_ids()))
+        return bool(super().perform_job(job, queue, execution))
+
+
+def test_a_worker_with_a_step_of_its_own_before_a_job_sees_what_rqs_sees(raw: redis.Redis) -> None:
+    """The job is in rq's intermediate list then, also with several queues, and leased after."""
+    Queue("low", connection=raw).enqueue(look_at_the_lease, job_id="a")
+    Queue("low", connection=raw).enqueue(rq_jobs.note, "b", job_id="b").delete(
+        remove_from_queue=False
+    )
+    Wrapping.seen.clear()
+
+    Wrapping(["high", "low"], name="w1", connection=raw).work(burst=True, logging_level="CRITICAL")
+
+    job = Job.fetch("a", connection=raw)
+    assert Wrapping.seen == [("queued", ["a"])]
+    assert job.return_value() == ["started", 1, 0]
+    assert len(job.results()) == 1
+    assert not raw.exists("rq:queue:low", "rq:queue:low:intermediate", "reuse:{low}:waiting:w1")
+    assert raw.zcard("rq:wip:low") == 0
+
+
+def look_at_the_lease() -> list[object]:
+    job = get_current_job()
+    assert job is not None
+    lists = job.connection.llen("rq:queue:low:intermediate")
+    return [job.get_status().value, job.connection.zcard("rq:wip:low"), lists]
+
+
+def test_a_job_that_is_deleted_while_it_runs_stays_deleted(raw: redis.Redis) -> None:
+    """rq's worker writes it anew, as finished."""
+    queue = Queue("app", connection=raw)
+    queue.enqueue(rq_jobs.delete_itself, "a", job_id="a")
+
+    ReuseWorker([queue], name="w1", connection=raw).work(burst=True, logging_level="CRITICAL")
+
+    assert ran(raw) == [b"a"]
+    assert not raw.exists("rq:job:a", "rq:results:a", "rq:finished:app", "rq:wip:app")

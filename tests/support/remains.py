@@ -40,6 +40,8 @@ def content(raw: Any, key: str, kind: str) -> object:
         return [entry(fields) for _, fields in raw.xrange(key)]
     if kind == "list":
         return raw.lrange(key, 0, -1)
+    if kind == "string":
+        return shown(raw.get(key))
     return sorted(raw.smembers(key))
 
 

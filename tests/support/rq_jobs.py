@@ -1,6 +1,7 @@
 """Functions, callbacks and handlers of an application that uses rq."""
 
 import asyncio
+import os
 import threading
 import time
 from typing import Any
@@ -78,6 +79,27 @@ def enqueue_another(word: str) -> None:
     job = get_current_job()
     assert job is not None
     Queue(job.origin, connection=job.connection).enqueue(note, word, job_id=word)
+
+
+def die() -> None:
+    os._exit(9)
+
+
+def cancel_itself(word: str, *, fail: bool = False) -> str:
+    """Be canceled by somebody while it runs; as good as by another process."""
+    job = get_current_job()
+    assert job is not None
+    job.cancel()
+    if fail:
+        broken(word)
+    return note(word)
+
+
+def delete_itself(word: str) -> str:
+    job = get_current_job()
+    assert job is not None
+    job.delete()
+    return note(word)
 
 
 # -- callbacks and handlers -----------------------------------------------------------------

@@ -12,7 +12,7 @@ FOLDER = Path({folder!r})
 policy = ReusePolicy(replicas={replicas!r}, concurrency={concurrency})
 policy.idle_ttl = timedelta(seconds={idle})
 policy.scaledown_ttl = timedelta(seconds={down})
-env = TaskEnvironment("whole", reusable=policy)
+env = TaskEnvironment("whole", reusable=policy, serializer={serializer!r})
 
 def begin() -> int:
     with (FOLDER / f"runs-{{current_job().id}}").open("a") as runs:
@@ -48,10 +48,16 @@ def text(
     concurrency: int = 2,
     idle: float = 600,
     down: float = 600,
+    serializer: str = "json",
     tasks: str = COROUTINES,
 ) -> str:
     """Return the module's source; TTLs are seconds, shorter than any policy could have them."""
     head = _HEAD.format(
-        folder=str(folder), replicas=replicas, concurrency=concurrency, idle=idle, down=down
+        folder=str(folder),
+        replicas=replicas,
+        concurrency=concurrency,
+        idle=idle,
+        down=down,
+        serializer=serializer,
     )
     return head + tasks

@@ -32,7 +32,13 @@ def test_rqs_own_tests_pass_with_our_worker(rqs_tests: Path, server: None) -> No
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "tests", f"--junitxml={report}", *PLUGINS, "-q"],
         cwd=rqs_tests,
-        env=os.environ | {"PYTHONPATH": str(TESTS), "RQ_SUITE_FACTS": str(facts)},
+        env=os.environ
+        | {
+            "PYTHONPATH": str(TESTS),
+            "RQ_SUITE_FACTS": str(facts),
+            # They start `rqworker` and the like.
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -7,7 +7,7 @@ from typing import Any
 
 from rq.job import UNSERIALIZABLE_RETURN_VALUE_PAYLOAD, Retry
 
-from reuse_queue.job import ClaimedJob, Outcome, Verdict
+from reuse_queue.job import Outcome, Verdict
 from reuse_worker.failures import describe
 
 STOPPED_TEXT = "The job was stopped by a command while it ran."
@@ -33,11 +33,11 @@ def failed(job: Any, execution: Any, text: str) -> Outcome:
     )
 
 
-def unreadable(claimed: ClaimedJob, error: Exception) -> Outcome:
+def unreadable(job_id: str, execution: str, error: Exception) -> Outcome:
     """Return the outcome of a job whose record cannot be read."""
     return Outcome(
-        job_id=claimed.id,
-        execution=claimed.execution,
+        job_id=job_id,
+        execution=execution,
         verdict=Verdict.FAILED,
         error=describe(error),
         retry=False,

@@ -75,17 +75,20 @@ class Charge:
         """Return the executions that the board shows."""
         return [slot.execution for slot in self.board.read()]
 
-    def charged(self, status: int) -> Mapping[str, Verdict | None]:
+    def charged(self, status: int, *, out_of_memory: bool = False) -> Mapping[str, Verdict | None]:
         """Return the executions that its end is charged to, with the verdicts passed on them.
 
-        Where it is known who is to blame, that is nobody else. SIGKILL may come from anywhere, in
-        the middle of anybody's code: then it is all that ran.
+        Where it is known who is to blame, that is nobody else: whose code ran, or for whom it was
+        killed, and besides whoever blocked the loop then (or it could go on for ever, at others'
+        cost). SIGKILL may come from anywhere, in the middle of anybody's code: unless it was for
+        want of memory, that is all that ran.
         """
         ran = self.ran()
         onstage = self.board.onstage()
+        foreign = status == -signal.SIGKILL and not out_of_memory
         if self.verdicts:
-            ran = [each for each in ran if each in self.verdicts]
-        elif onstage is not None and status != -signal.SIGKILL:
+            ran = [each for each in ran if each in self.verdicts or each == self.watch.blocker]
+        elif onstage is not None and not foreign:
             ran = [onstage.execution]
         return {each: self.verdicts.get(each) for each in ran}
 

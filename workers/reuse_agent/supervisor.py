@@ -125,6 +125,7 @@ class Supervisor:
         while True:
             await asyncio.sleep(_WATCH_S)
             for charge in list(self._charges.values()):
+                charge.watch.note(charge.board.onstage())
                 verdicts = charge.watch.overdue(charge.board.read(), time.monotonic())
                 if verdicts and not charge.killed_for:
                     charge.verdicts.update(verdicts)
@@ -158,9 +159,9 @@ class Supervisor:
 
     def _end(self, charge: Charge, process: Process) -> None:
         status = process.status or 0
-        charged, said = charge.charged(status), charge.said()
-        orderly = status == 0 and not charge.ran()
         oom = self._memory.killed() if status == -signal.SIGKILL else False
+        charged, said = charge.charged(status, out_of_memory=bool(oom)), charge.said()
+        orderly = status == 0 and not charge.ran()
         cause = charge.killed_for or ended_by(status, out_of_memory=oom)
         if said and not charge.killed_for:
             cause = f"{cause}: {said.strip().rsplit(chr(10), 1)[-1]}"

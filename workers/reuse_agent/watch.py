@@ -20,7 +20,16 @@ _VERDICTS = {
 class Watch:
     """One replica's board, looked at again and again."""
 
+    blocker: str = ""
+    """The execution whose code the loop ran in the last look and in the one before, if any."""
+    _onstage: str = ""
     _seen: set[str] = field(default_factory=set)
+
+    def note(self, onstage: Slot | None) -> None:
+        """Take in whose code the loop runs."""
+        execution = onstage.execution if onstage else ""
+        self.blocker = execution if execution == self._onstage else ""
+        self._onstage = execution
 
     def overdue(self, slots: Iterable[Slot], now: float) -> Mapping[str, Verdict]:
         """Return the verdict on each execution that was overdue in the last look and still is.

@@ -50,6 +50,26 @@ def test_a_kill_from_outside_says_nothing_about_whose_code_ran(charge: Charge):
     assert charge.charged(KILLED) == dict.fromkeys(["e1", "e2", "e3"])
 
 
+def test_a_replica_that_ran_out_of_memory_is_charged_to_the_job_whose_code_asked_for_it(
+    charge: Charge,
+):
+    charge.board.enter(1)
+    assert charge.charged(KILLED, out_of_memory=True) == {"e2": None}
+
+
+def test_who_blocked_the_loop_while_others_ran_out_of_time_is_charged_too(charge: Charge):
+    charge.board.enter(1)
+    charge.watch.note(charge.board.onstage())
+    charge.verdicts["e3"] = Verdict.FAILED
+    # Seen once, it may just have been its turn.
+    assert charge.charged(KILLED) == {"e3": Verdict.FAILED}
+    charge.watch.note(charge.board.onstage())
+    assert charge.charged(KILLED) == {"e2": None, "e3": Verdict.FAILED}
+    charge.board.leave()
+    charge.watch.note(charge.board.onstage())
+    assert charge.charged(KILLED) == {"e3": Verdict.FAILED}
+
+
 def test_who_the_replica_was_killed_for_is_charged_alone(charge: Charge):
     charge.board.enter(0)
     charge.verdicts["e3"] = Verdict.FAILED

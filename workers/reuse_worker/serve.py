@@ -15,6 +15,7 @@ from reuse_queue.environment import TaskEnvironment
 from reuse_queue.settings import Settings
 from reuse_worker.daemon import Daemon
 from reuse_worker.exit_code import ExitCode
+from reuse_worker.forks import part_with_children
 
 log = structlog.get_logger()
 
@@ -45,6 +46,7 @@ def serve(
     structlog.contextvars.bind_contextvars(environment=env.name, replica=replica)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    part_with_children(loop)
     main = loop.create_task(_serve(env, replica, board, settings, report))
     try:
         return int(_completed(loop, main))
@@ -75,7 +77,7 @@ async def _serve(
 
 
 def _completed(loop: asyncio.AbstractEventLoop, main: asyncio.Task[ExitCode]) -> ExitCode:
-    """Run the loop until `main` is done, whatever tasks that jobs have left in it raise."""
+    """Run the loop until `main` is done, whatever jobs do to it, and whatever they leave there."""
     while True:
         try:
             return loop.run_until_complete(main)
@@ -84,6 +86,11 @@ def _completed(loop: asyncio.AbstractEventLoop, main: asyncio.Task[ExitCode]) ->
             if main.done():
                 raise
             log.warning("a background task asked for the end of the process: it ended alone")
+        except RuntimeError:
+            # A job has stopped the loop, and with it everybody else's jobs.
+            if main.done():
+                raise
+            log.warning("a job stopped the loop: it goes on")
 
 
 def _close(loop: asyncio.AbstractEventLoop, grace_s: float) -> None:

@@ -1,0 +1,50 @@
+"""Jobs that let nothing else run in their replica for longer than its lease, and are not dead."""
+
+import pytest
+
+from support.fleet_processes import FleetProcesses
+
+pytestmark = pytest.mark.timeout(60)
+
+TASKS = """
+import ctypes
+
+@env.task
+async def block(seconds: int) -> int:
+    # The loop stands still; other threads may run.
+    pid = begin()
+    time.sleep(seconds)
+    return pid
+
+@env.task
+async def hog(seconds: int) -> int:
+    # A call into C that keeps the interpreter's lock: not one line of Python runs anywhere in here.
+    pid = begin()
+    ctypes.PyDLL(None).sleep(seconds)
+    return pid
+
+@env.task
+async def spin(seconds: int) -> int:
+    pid, until = begin(), time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    return pid
+"""
+
+
+def test_whoever_blocks_the_loop_or_holds_the_interpreter_keeps_its_jobs(
+    short_leased: FleetProcesses,
+):
+    fleet = short_leased
+    app = fleet.write(replicas=(3, 3), concurrency=1, tasks=TASKS)
+    fleet.serve()
+    pids = {each.pid for each in fleet.ready(3)}
+    lasts = round(fleet.settings.lease.total_seconds() * 2)
+    jobs = [task.enqueue(lasts) for task in (app.block, app.hog, app.spin)]
+    fleet.running(*jobs)
+    # Only its agent can keep the lease of such a replica: none may ever have run out.
+    assert set(fleet.finished(jobs)) == pids
+    assert [job.job().deliveries_lost for job in jobs] == [0, 0, 0]
+    assert [len(fleet.runs(job)) for job in jobs] == [1, 1, 1]
+    assert fleet.snapshot().deaths == ()
+    assert {each.pid for each in fleet.ready(3)} == pids

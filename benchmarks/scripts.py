@@ -18,13 +18,13 @@ from typing import Any
 
 from reuse_queue.broker.connection import Connection, Request, Step
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.broker.lease import Leases
+from reuse_queue.broker.lease import CLAIMED_FIELDS, Leases, new_token
 from reuse_queue.job import Outcome, Verdict
 from reuse_queue.settings import Settings
 
 _ENV = "bench"
-_HEAD, _WIDTH = 5, 9
-"""Where the jobs begin in a claim's reply, and how many words each takes."""
+_HEAD = 5
+"""Where the jobs begin in a claim's reply."""
 
 
 class Loop(threading.Thread):
@@ -48,17 +48,18 @@ class Loop(threading.Thread):
         self._connection.close()
 
     def _turn(self, size: int) -> int:
-        tokens = [os.urandom(16).hex() for _ in range(size)]
         began = time.perf_counter()
-        reply = self._connection.run(_raw(self._leases.claim(self.name, size, tokens)))
+        reply = self._connection.run(_raw(self._leases.claim(self.name, size, new_token())))
         self.claims.append(time.perf_counter() - began)
         given = reply[_HEAD - 1]
         if not given:
             raise SystemExit(f"a claim brought nothing: {reply}")
-        words = reply[_HEAD : _HEAD + given * _WIDTH]
+        words = reply[_HEAD : _HEAD + given * CLAIMED_FIELDS]
         ends = [
             Outcome(job_id=job.decode(), execution=execution.decode(), verdict=Verdict.FINISHED)
-            for job, execution in zip(words[::_WIDTH], words[1::_WIDTH], strict=True)
+            for job, execution in zip(
+                words[::CLAIMED_FIELDS], words[1::CLAIMED_FIELDS], strict=True
+            )
         ]
         letters = self._connection.run(_raw(self._leases.finish(self.name, ends)))
         if letters != b"f" * given:

@@ -21,7 +21,7 @@ from reuse_queue.settings import Settings
 GRACE = timedelta(seconds=60)
 # rq's defaults for jobs that say nothing themselves.
 _TIMEOUT, _RESULT_TTL = timedelta(seconds=180), timedelta(seconds=500)
-_CLAIMED_FIELDS = 11
+CLAIMED_FIELDS = 11
 _RECORDED = {
     "f": Recorded.FINISHED,
     "e": Recorded.FAILED,
@@ -217,7 +217,7 @@ def new_token() -> str:
 
 def _claim(reply: list[Any]) -> Claim:
     refused, backlog, replicas, idle, given = reply[:5]
-    end = 5 + given * _CLAIMED_FIELDS
+    end = 5 + given * CLAIMED_FIELDS
     return Claim(
         jobs=tuple(_jobs(reply[5:end])),
         backlog=backlog,
@@ -229,8 +229,8 @@ def _claim(reply: list[Any]) -> Claim:
 
 
 def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
-    for at in range(0, len(words), _CLAIMED_FIELDS):
-        job_id, execution, data, timeout, result_ttl, *more = words[at : at + _CLAIMED_FIELDS]
+    for at in range(0, len(words), CLAIMED_FIELDS):
+        job_id, execution, data, timeout, result_ttl, *more = words[at : at + CLAIMED_FIELDS]
         losses, retries, enqueued, once, left_ms, named = more
         yield ClaimedJob(
             id=codec.name(job_id),

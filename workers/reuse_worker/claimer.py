@@ -108,6 +108,8 @@ class Claimer:
             seen = await self._life.unless(lambda: self._life.draining, waiting)
             if seen is not None:
                 await self._take(count, seen)
+                # Somebody may be waiting for just this job: let it begin before the next wait.
+                await asyncio.sleep(0)
         else:
             await self._take(count, await self._steps.claim(count))
 

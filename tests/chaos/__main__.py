@@ -11,6 +11,7 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
+from chaos.document import publish
 from chaos.fleet import Fleet
 from chaos.plan import drawn, short
 from reuse_queue.settings import Settings
@@ -71,7 +72,7 @@ def _run(fleet: Fleet, seed: int, options: argparse.Namespace) -> bool:
     text = report(outcome, seed=seed, server=_server(fleet), lease=lease)
     sys.stdout.write(text)
     if options.report:
-        options.report.write_text(text)
+        publish(options.report, "chaos", text)
     return not outcome.violations and not outcome.left
 
 
@@ -97,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="of an earlier run, to have the same faults again")
     parser.add_argument("--rate", type=float, default=_RATE, help="enqueues a second; 8")
     parser.add_argument("--server", default="valkey", help="valkey or redis")
-    parser.add_argument("--report", type=Path, help="a file for the report")
+    parser.add_argument("--report", type=Path, help="a file, or a document with a part for it")
     parser.add_argument("--keep", action="store_true", help="keep the ledger and the logs")
     parser.add_argument("--short", action="store_true", help="the fixed faults of the test suite")
     return parser

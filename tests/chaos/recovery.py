@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from chaos.document import publish
 from chaos.fleet import HOSTS, Fleet
 from chaos.history import Run, host_of, told
 from chaos.ledger import read
@@ -158,10 +159,11 @@ def main() -> int:
     program = next(iter(programs().values()))
     ours = list(_ours(program, options.rounds))
     peers = waits(options.peers, program, options.wait) if options.peers else []
-    text = "\n".join([*_own_table(ours), "", *_peers_table(ours[0][1], peers, options.wait)]) + "\n"
+    lines = [*_own_table(ours), "", *_peers_table(ours, peers, options.wait)]
+    text = "\n".join(lines) + "\n"
     sys.stdout.write(text)
     if options.report:
-        options.report.write_text(text)
+        publish(options.report, "recovery", text)
     return 0
 
 
@@ -190,10 +192,13 @@ def _own_table(ours: Sequence[tuple[str, list[float], str]]) -> Iterator[str]:
         yield f"| {what} | {aim} | {middle} | {longest} | {len(times)} |"
 
 
-def _peers_table(own: Sequence[float], peers: Sequence[Wait], patience: float) -> Iterator[str]:
+def _peers_table(
+    ours: Sequence[tuple[str, list[float], str]], peers: Sequence[Wait], patience: float
+) -> Iterator[str]:
+    replica, host, agent = (f"{statistics.median(times):.2f} s" for _, times, _ in ours[:3])
     yield "| kill -9 of … → its job runs again | the process that runs it | the whole worker |"
     yield "| --- | ---: | ---: |"
-    yield f"| reuse_queue | {statistics.median(own):.2f} s | see above |"
+    yield f"| reuse_queue | {replica} | {agent} once started again, else {host} |"
     for peer in dict.fromkeys(each.peer for each in peers):
         found = {each.whole: each for each in peers if each.peer == peer}
         whole = _shown(found[True].seconds, patience)
@@ -210,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; 5")
     parser.add_argument("--peers", help="the Python that has rq, celery and dramatiq; none: ours")
     parser.add_argument("--wait", type=float, default=150.0, help="seconds for a peer; 150")
-    parser.add_argument("--report", type=Path, help="a file for the tables")
+    parser.add_argument("--report", type=Path, help="a file, or a document with a part for them")
     return parser
 
 

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 _SLOT = struct.Struct("=d32sB7x")
+# Behind them, executions that are held and have not begun; the first is a claim on its way.
+_UNBEGUN = struct.Struct("=32s")
+MOST_UNBEGUN = 256
+CLAIM_LENGTH = 24
+"""How much of their executions the jobs of one claim have in common."""
 # In front of them the number of the one whose code the loop runs, from 1; 0 for none.
 _HEAD = 8
 _UNLIMITED = float("inf")
@@ -53,17 +58,19 @@ class Board:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         size = os.fstat(fd).st_size
-        self.slots = (size - _HEAD) // _SLOT.size
+        self._behind = size - MOST_UNBEGUN * _UNBEGUN.size
+        self.slots = (self._behind - _HEAD) // _SLOT.size
         self._memory = mmap.mmap(fd, size)
         # The cheapest write that Python has: it happens twice in each step of each job.
         self._onstage = memoryview(self._memory)[:_HEAD].cast("Q")
         self._free = list(range(self.slots - 1, -1, -1))
+        self._free_behind = list(range(MOST_UNBEGUN - 1, 0, -1))
 
     @classmethod
     def create(cls, slots: int) -> Board:
         """Return a new, empty board; its descriptor is inheritable only where passed on."""
         fd = os.memfd_create("reuse-queue-board")
-        os.ftruncate(fd, _HEAD + slots * _SLOT.size)
+        os.ftruncate(fd, _HEAD + slots * _SLOT.size + MOST_UNBEGUN * _UNBEGUN.size)
         return cls(fd)
 
     def put(
@@ -91,6 +98,34 @@ class Board:
         """Show that the loop runs no slot's code."""
         self._onstage[0] = 0
 
+    def claim(self, token: str) -> None:
+        """Show that a claim is on its way, whose executions have not begun; empty: no more."""
+        self._write_behind(0, token[:CLAIM_LENGTH])
+
+    def expect(self, execution: str) -> int:
+        """Show an execution as held and not begun; return its number for `begin`.
+
+        -1 where there is no more room: it then counts as one that may have begun.
+        """
+        if not self._free_behind:
+            return -1
+        number = self._free_behind.pop()
+        self._write_behind(number, execution)
+        return number
+
+    def begin(self, number: int) -> None:
+        """Show what was expected no longer: it begins, or is not held any more."""
+        self._write_behind(number, "")
+        self._free_behind.append(number)
+
+    def unbegun(self) -> list[str]:
+        """Return the executions that are expected and have not begun.
+
+        Of a claim that was on its way, it is what those of all its jobs start with.
+        """
+        found = _UNBEGUN.iter_unpack(self._memory[self._behind :])
+        return [each.rstrip(b"\0").decode("ascii", "replace") for (each,) in found if each[0]]
+
     def read(self) -> list[Slot]:
         """Return what runs, as far as it can be seen this moment."""
         slots = (self._read(number) for number in range(self.slots))
@@ -117,6 +152,10 @@ class Board:
             deadline,
             _MEANINGS.get(meaning, Overdue.TIMEOUT),
         )
+
+    def _write_behind(self, number: int, execution: str) -> None:
+        at = self._behind + number * _UNBEGUN.size
+        _UNBEGUN.pack_into(self._memory, at, execution.encode())
 
     def _write(self, number: int, execution: str, deadline: float, meaning: int) -> None:
         at = _HEAD + number * _SLOT.size

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -128,7 +128,12 @@ class Leases:
         return [bool(kept) for kept in reply]
 
     def end_replica(
-        self, death: Death, running: Mapping[str, Verdict | None], *, asked: bool = False
+        self,
+        death: Death,
+        running: Mapping[str, Verdict | None],
+        *,
+        unbegun: Iterable[str] = (),
+        asked: bool = False,
     ) -> Step[int]:
         """Take a dead replica off the books; return how many of its jobs went back or ended.
 
@@ -136,12 +141,14 @@ class Leases:
         had passed: FAILED (killed for its timeout: counts as a failure, retries apply), CANCELED,
         STOPPED, or None (lost: one more loss on its account, dead after `max_deliveries`, to the
         front of the queue after its first loss and to the back after another; a job with
-        redeliver=False fails). Everything else it held goes back uncharged. `asked`: it ended as
-        it was told to, so the death is not recorded as one. Wakes the scaler.
+        redeliver=False fails). Everything else it held goes back uncharged; but a job with
+        redeliver=False, which may have ended and not been recorded, only if it is among the
+        `unbegun`. `asked`: it ended as it was told to, so the death is not recorded as one. Wakes
+        the scaler.
         """
-        fates = [
-            word for execution, verdict in running.items() for word in (execution, _FATES[verdict])
-        ]
+        fates = [word for execution in unbegun for word in (execution, "unbegun")]
+        for execution, verdict in running.items():
+            fates += execution, _FATES[verdict]
         reply = yield call(
             "end_replica",
             self._books,

@@ -3,7 +3,7 @@
 import base64
 import itertools
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -85,6 +85,7 @@ class Site:
         name: str,
         running: Mapping[str, Verdict | None],
         *,
+        unbegun: Sequence[str] = (),
         asked: bool = False,
         cause: str = "killed by SIGKILL",
     ) -> int:
@@ -99,7 +100,8 @@ class Site:
             age=timedelta(seconds=12.5),
             detail="detail",
         )
-        return self.connection.run(self.leases.end_replica(death, running, asked=asked))
+        step = self.leases.end_replica(death, running, unbegun=unbegun, asked=asked)
+        return self.connection.run(step)
 
     # -- what Redis has ---------------------------------------------------------------------
 

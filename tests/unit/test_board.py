@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reuse_queue.board import Board, Overdue, Slot
+from reuse_queue.board import MOST_UNBEGUN, Board, Overdue, Slot
 
 
 @pytest.fixture
@@ -48,3 +48,23 @@ def test_there_are_as_many_slots_as_were_made(board: Board):
         board.put(name, None)
     with pytest.raises(IndexError):
         board.put("d", None)
+
+
+def test_what_has_not_begun_is_seen_until_it_does(board: Board):
+    numbers = [board.expect(name * 32) for name in "abc"]
+    board.begin(numbers[1])
+    assert sorted(board.unbegun()) == ["a" * 32, "c" * 32]
+    assert board.read() == []
+
+
+def test_a_claim_on_its_way_is_seen_by_what_its_executions_start_with(board: Board):
+    board.claim("a" * 24 + "00000001")
+    assert board.unbegun() == ["a" * 24]
+    board.claim("")
+    assert board.unbegun() == []
+
+
+def test_what_finds_no_room_counts_as_begun(board: Board):
+    numbers = [board.expect("a" * 32) for _ in range(MOST_UNBEGUN)]
+    assert numbers[-1] == -1
+    assert len(board.unbegun()) == MOST_UNBEGUN - 1

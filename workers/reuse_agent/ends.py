@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +32,8 @@ class End:
     detail: str = ""
     charged: Mapping[str, Verdict | None] | None = field(default_factory=dict)
     """Executions that it is charged to → the verdict on each; None: it is not known what ran."""
+    unbegun: Sequence[str] = ()
+    """Executions that it held and had certainly not begun."""
     age: timedelta = timedelta(0)
     asked: bool = False
     """It was told to end, whatever became of it."""
@@ -103,7 +105,10 @@ class Ends:
         asked = end.asked or (end.orderly and leaving)
         leases = Leases(link.connection.keys, env, link.settings)
         jobs = await link.ask(
-            lambda: leases.end_replica(_death(end, fresh), charged, asked=asked), refusals=_REFUSALS
+            lambda: leases.end_replica(
+                _death(end, fresh), charged, unbegun=end.unbegun, asked=asked
+            ),
+            refusals=_REFUSALS,
         )
         tell = log.info if asked else log.warning
         tell(

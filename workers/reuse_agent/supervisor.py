@@ -161,7 +161,7 @@ class Supervisor:
         status = process.status or 0
         oom = self._memory.killed() if status == -signal.SIGKILL else False
         charged, said = charge.charged(status, out_of_memory=bool(oom)), charge.said()
-        orderly = status == 0 and not charge.ran()
+        orderly, unbegun = status == 0 and not charge.ran(), charge.board.unbegun()
         cause = charge.killed_for or ended_by(status, out_of_memory=oom)
         if said and not charge.killed_for:
             cause = f"{cause}: {said.strip().rsplit(chr(10), 1)[-1]}"
@@ -173,6 +173,7 @@ class Supervisor:
                 cause=cause,
                 detail=said,
                 charged=charged,
+                unbegun=unbegun,
                 age=_age(charge),
                 asked=obeyed or (self._stopping and bool(charge.killed_for)),
                 orderly=orderly,

@@ -56,7 +56,7 @@ class Daemon:
         self._env = env
         self._settings = settings
         self._report = report
-        self._steps = Steps(connection, env.name, replica)
+        self._steps = Steps(connection, env.name, replica, board.claim)
         self._recorder = Recorder(self._steps)
         rq_jobs = RqJobs(connection, env.serializer.name)
         executor = Executor(env, replica, settings, rq_jobs.enter)

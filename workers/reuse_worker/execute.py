@@ -12,7 +12,7 @@ from sys import modules
 from typing import Any
 
 from reuse_queue import context
-from reuse_queue.board import Overdue
+from reuse_queue.board import Board, Overdue
 from reuse_queue.callbacks import check_known
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import (
@@ -64,8 +64,16 @@ class Call:
     begun: bool = False
     """It was called, if on the loop."""
     running: asyncio.Task[None] | None = None
+    expected: int = -1
+    """Where the board shows that it has not begun; -1 where it doesn't, as of most calls."""
     ends_by: float | None = None
     """When the job's deadline passes, on CLOCK_MONOTONIC; None: it has none."""
+
+    def begin(self, board: Board) -> None:
+        """Show that it may have begun from now on."""
+        if self.expected >= 0:
+            board.begin(self.expected)
+            self.expected = -1
 
     def limit(self) -> Limit | None:
         """Return what ends it first if it starts now; None: nothing does."""

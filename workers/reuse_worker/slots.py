@@ -91,9 +91,12 @@ class Slots:
         for job in jobs:
             loaded = self._executor.load(job)
             if isinstance(loaded, Call):
+                if not job.redeliver:
+                    loaded.expected = self._board.expect(job.execution)
                 self._ahead.append(loaded)
             else:
                 self._record(loaded)
+        self._board.claim("")
         self._fill()
 
     def cancel(self, execution: str) -> None:
@@ -114,9 +117,12 @@ class Slots:
 
     def give_back(self) -> None:
         """Hold no longer what has not started."""
+        for call in self._ahead:
+            call.begin(self._board)
         self._ahead.clear()
         for execution, call in list(self._handed.items()):
             if self.thread.take_back(call):
+                call.begin(self._board)
                 del self._handed[execution]
 
     async def stop(self) -> bool:
@@ -188,6 +194,7 @@ class Slots:
                 else:
                     killed_at = limit.at + self._kill_grace_s
                     call.slot = self._board.put(job.execution, killed_at, limit.meaning)
+                call.begin(self._board)
                 call.begun = True
                 board, slot = self._board, call.slot
                 outcome = await onstage(self._executor.run(call, limit), board, slot)
@@ -241,6 +248,7 @@ class Slots:
 
     def _end(self, call: Call, outcome: Outcome) -> None:
         """Hand an outcome on; a call that was stopped ended by that, whatever it raised."""
+        call.begin(self._board)
         if call.order is not None and outcome.verdict is not Verdict.FINISHED:
             if call.order is Order.GIVE_BACK:
                 if call.begun:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -18,14 +18,18 @@ from reuse_queue.job import Claim, Outcome, Recorded
 class Steps:
     """The broker's steps for one replica of one environment, each run when called.
 
-    Every method raises RedisUnavailable when Redis cannot be reached.
+    Every method raises RedisUnavailable when Redis cannot be reached. `claiming` hears the token of
+    each claim before it is sent.
     """
 
-    def __init__(self, connection: Connection, env: str, replica: str) -> None:
+    def __init__(
+        self, connection: Connection, env: str, replica: str, claiming: Callable[[str], None]
+    ) -> None:
         self.connection = connection
         self.settings = connection.settings
         self.env = env
         self.replica = replica
+        self._claiming = claiming
         self._fleet = Fleet(connection.keys, connection.settings)
         self._leases = Leases(connection.keys, env, connection.settings)
 
@@ -62,12 +66,17 @@ class Steps:
 
     async def wait(self, at_most: timedelta, count: int) -> Claim:
         """Wait for a job, then claim up to `count` of them."""
-        token = new_token()
+        token = self._token()
         return await self._claimed(self._leases.wait_and_claim(self.replica, at_most, count, token))
 
     async def claim(self, count: int) -> Claim:
         """Claim up to `count` jobs."""
-        return await self._claimed(self._leases.claim(self.replica, count, new_token()))
+        return await self._claimed(self._leases.claim(self.replica, count, self._token()))
+
+    def _token(self) -> str:
+        token = new_token()
+        self._claiming(token)
+        return token
 
     async def _claimed(self, step: Step[Claim]) -> Claim:
         """Return a claim, with its jobs' signatures where there are keys to check them."""

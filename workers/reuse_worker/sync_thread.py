@@ -132,6 +132,7 @@ class SyncThread:
             self._tell(self._broke, error)
 
     def _work_on(self, call: Call) -> None:
+        call.begin(self._board)
         limit = call.limit()
         with self._lock:
             if limit is None:

@@ -127,6 +127,16 @@ def test_a_job_that_may_run_only_once_does_not_go_back_though_it_is_not_seen_run
     assert "may run only once" in site.error("a")
 
 
+def test_a_job_that_may_run_only_once_goes_back_if_it_had_not_begun(site: Site) -> None:
+    ran = site.running("a", reuse_once=1)
+    waited = site.running("b", reuse_once=1)
+
+    assert site.end("r1", {ran.execution: None}, unbegun=[waited.execution]) == 2
+
+    assert (site.status("a"), site.status("b"), site.queue()) == ("failed", "queued", ["b"])
+    assert "reuse_losses" not in site.job("b")
+
+
 @pytest.mark.parametrize("retries", [0, 1])
 def test_a_job_past_its_timeout_fails_like_any_other_failure(site: Site, retries: int) -> None:
     job = site.running("a", timeout=7, retries_left=retries)

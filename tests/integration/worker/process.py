@@ -5,6 +5,7 @@ Its settings come from the environment's variables; each task writes to the list
 
 import asyncio
 import os
+import signal
 import sys
 import time
 
@@ -77,11 +78,24 @@ async def spawns_what_never_ends() -> str:
     return "started"
 
 
+@env.task
+async def dies_before_others(number: int) -> None:
+    dies_before_others_here(number)
+
+
+@env.task
+def dies_before_others_here(number: int) -> None:
+    raw.rpush("seen", number)
+    if number >= 20 and board.unbegun():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 background: list[asyncio.Future[None]] = []
 
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    code = serve(env, sys.argv[2], Board(int(sys.argv[3])), Settings.from_env())
+    board = Board(int(sys.argv[3]))
+    code = serve(env, sys.argv[2], board, Settings.from_env())
     sys.stderr.flush()
     os._exit(code)

@@ -24,6 +24,15 @@ from support.eventually import eventually_sync
 
 ROOT = Path(__file__).parents[3]
 MODULE = "integration.worker.process"
+DEATH = Death(
+    replica="r1",
+    host="testhost",
+    version="1",
+    at=datetime.now(UTC),
+    cause="killed by SIGKILL",
+    was_ready=True,
+    age=timedelta(seconds=1),
+)
 
 
 class Process:
@@ -69,8 +78,8 @@ def seen(raw: redis.Redis) -> list[str]:
     return [each.decode() for each in said]
 
 
-def enqueue(lab: Lab, name: str) -> Job:
-    return lab.enqueue(f"{MODULE}.{name}")
+def enqueue(lab: Lab, name: str, *args: object) -> Job:
+    return lab.enqueue(f"{MODULE}.{name}", *args)
 
 
 def test_sigterm_lets_running_jobs_finish(lab: Lab, raw: redis.Redis):
@@ -119,20 +128,34 @@ def test_after_a_sudden_death_the_board_still_shows_what_ran(
         replica.signal(signal.SIGKILL)
         assert replica.code() == -signal.SIGKILL
         [slot] = replica.board.read()
-    death = Death(
-        replica="r1",
-        host="testhost",
-        version="1",
-        at=datetime.now(UTC),
-        cause="killed by SIGKILL",
-        was_ready=True,
-        age=timedelta(seconds=1),
-    )
     leases = Leases(KEYS, "lab", lab.settings)
-    assert connection.run(leases.end_replica(death, {slot.execution: None})) == 1
+    assert connection.run(leases.end_replica(DEATH, {slot.execution: None})) == 1
     assert lab.queued() == [job.id, waiting.id]
     assert raw.hget(job.key, "reuse_losses") == b"1"
     assert raw.hget(waiting.key, "reuse_losses") is None
+
+
+@pytest.mark.parametrize("name", ["dies_before_others", "dies_before_others_here"])
+def test_what_may_run_only_once_goes_back_if_it_had_not_begun_before_a_sudden_death(
+    lab: Lab, raw: redis.Redis, connection: Connection, name: str
+):
+    jobs = [enqueue(lab, name, number) for number in range(500)]
+    for job in jobs:
+        raw.hset(job.key, "reuse_once", 1)
+    with process(lab) as replica:
+        assert replica.code() == -signal.SIGKILL
+        [slot] = replica.board.read()
+        unbegun = replica.board.unbegun()
+    held = lab.held()
+    leases = Leases(KEYS, "lab", lab.settings)
+    step = leases.end_replica(DEATH, {slot.execution: None}, unbegun=unbegun)
+    assert connection.run(step) == held
+
+    ran = len(seen(raw))
+    assert len(lab.queued()) == len(jobs) - ran
+    assert lab.queued() == [job.id for job in jobs[ran:]]
+    assert jobs[ran - 1].get_status() is JobStatus.FAILED
+    assert all(job.get_status() is not JobStatus.QUEUED for job in jobs[:ran])
 
 
 def test_a_failing_on_start_is_reported_and_has_its_exit_code(lab: Lab):

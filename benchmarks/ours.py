@@ -14,7 +14,7 @@ from reuse_queue.broker.connection import Connection, Step, command
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.facts import EnvironmentState, Replica
-from reuse_queue.job import NewJob
+from reuse_queue.job import NewJob, Terms
 from reuse_queue.serializer import serializer
 from reuse_queue.settings import Settings
 
@@ -66,7 +66,7 @@ class Operator:
     def enqueue(self, task: str) -> float:
         """Enqueue a job of a task without arguments; return the moment before."""
         data = serializer("json").pack(task, (), {})
-        job = NewJob(id=str(uuid.uuid4()), data=data, description=task)
+        job = NewJob(id=str(uuid.uuid4()), data=data, terms=Terms(description=task))
         began = time.monotonic()
         self._connection.run(JobQueue(self._connection.keys).enqueue(self._env, [job]))
         return began

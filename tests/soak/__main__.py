@@ -24,7 +24,7 @@ from reuse_queue.facts import Replica
 from reuse_queue.policy import StarvationWarning
 from reuse_queue.settings import Settings
 from soak.application import OTHER, TASKS, Producer, at_rest, backlog
-from soak.figures import Figure, Reading, figures, of_processes, of_redis, table
+from soak.figures import MEMORY, Figure, Reading, figures, of_processes, of_redis, table
 from support.eventually import eventually_sync
 from support.fleet_processes import ENV, FleetProcesses
 from support.lab import processes_in
@@ -76,7 +76,9 @@ def soak(started: FleetProcesses, app: Any, jobs: int) -> tuple[list[Figure], fl
     began = time.monotonic()
     for part in range(READINGS):
         run(started, producer, jobs // READINGS)
-        print(f"{(part + 1) * 100 // READINGS} %", flush=True)
+        held = of_processes(processes(started)).values()
+        memory = sum(each[MEMORY] for each in held)
+        print(f"{(part + 1) * 100 // READINGS} %: {memory:.1f} MiB in all processes", flush=True)
     took = time.monotonic() - began
     return figures(before, reading(started)), took
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -91,13 +92,24 @@ def of_redis(raw: Any) -> dict[str, dict[str, float]]:
 
 
 def of_processes(named: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """Return what processes have, by their names; of memory their own share (PSS)."""
+    """Return what processes have, by their names."""
     return {name: _of(psutil.Process(pid)) for name, pid in named.items()}
 
 
 def _of(process: psutil.Process) -> dict[str, float]:
     return {
-        MEMORY: process.memory_full_info().pss / MIB,
+        MEMORY: _anonymous(process.pid) / MIB,
         FILES: process.num_fds(),
         THREADS: process.num_threads(),
     }
+
+
+def _anonymous(pid: int) -> int:
+    """Return the bytes of a process that are no file's: its heap.
+
+    RSS and PSS also change with what else runs on the machine (files that are shared), and with
+    which pages of its zygote a replica has written to.
+    """
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    (line,) = (each for each in rollup.splitlines() if each.startswith("Anonymous:"))
+    return int(line.split()[1]) * 1024

@@ -5,6 +5,7 @@
 -- returns how many actions took effect; -1 another one leads (nothing written)
 -- flags allow-oom
 -- include orders
+-- include decoded
 -- include demand
 local KEPT = 1000
 if redis.call('GET', KEYS[5]) ~= ARGV[7] then
@@ -46,11 +47,11 @@ for at = 9, #ARGV, 7 do
   end
 end
 
-local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
-local before = last and cjson.decode(last[2][2]) or {}
+local last = redis.pcall('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
+local before = decoded(last and last[2][2])
 if #done > 0 or seen[1] ~= decision.state or before.reason ~= decision.reason
   or before.unschedulable ~= decision.unschedulable or before.degraded ~= decision.degraded then
-  redis.call('XADD', KEYS[6], 'MAXLEN', '~', KEPT, '*', 'decision',
+  redis.pcall('XADD', KEYS[6], 'MAXLEN', '~', KEPT, '*', 'decision',
     string.sub(ARGV[8], 1, -2) .. ', "actions": [' .. table.concat(done, ', ') .. ']}')
 end
 return #done

@@ -9,4 +9,4 @@ if not seen[1] or not extend(ARGV[4]) then
   return {}
 end
 local over = seen[2] == 'host stops' and now_ms - (tonumber(seen[3]) or now_ms) > tonumber(ARGV[5])
-return {seen[1], seen[2] or '', over and 1 or 0, unpack(redis.call('SMEMBERS', KEYS[4]))}
+return {seen[1], seen[2] or '', over and 1 or 0, unpack(redis.pcall('SMEMBERS', KEYS[4]))}

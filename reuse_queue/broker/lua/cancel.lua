@@ -28,18 +28,19 @@ end
 -- order_end: in words that make a replica beat, and that rq's own workers obey.
 local function order_end(id, holder)
   if redis.call('EXISTS', own .. 'replica:' .. holder) == 1 then
-    for _, execution in ipairs(redis.call('ZRANGE', rq .. 'executions:' .. id, 0, -1)) do
-      redis.call('SADD', own .. 'cancels:' .. holder, execution)
+    for _, execution in ipairs(read({}, 'ZRANGE', rq .. 'executions:' .. id, 0, -1)) do
+      redis.pcall('SADD', own .. 'cancels:' .. holder, execution)
     end
   end
   redis.call('PUBLISH', rq .. 'pubsub:' .. holder,
     cjson.encode({command = 'stop-job', job_id = id}))
 end
 
+sound_books()
 local statuses = {}
 for at = 5, #ARGV do
   local id = ARGV[at]
-  local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'worker_name', 'rate_limit_key')
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'worker_name', 'rate_limit_key')
   statuses[at - 4] = job[1]
   if job[1] == 'started' then
     order_end(id, job[2] or '')

@@ -11,7 +11,7 @@
 --       then the ids that were dropped because there was nothing to run}
 -- flags allow-oom
 -- include callbacks
--- include start
+-- include claimable
 -- include wake
 local env, channel, wanted, seen = ARGV[4], ARGV[5], tonumber(ARGV[6]), 0
 
@@ -20,9 +20,7 @@ local function take(list_key)
     local ids = redis.call('LPOP', list_key, wanted - given)
     if not ids then return end
     seen = seen + #ids
-    for _, id in ipairs(ids) do
-      start(id)
-    end
+    for _, id in ipairs(ids) do start(id) end
   end
 end
 
@@ -33,9 +31,9 @@ if not state or halt[1] == '1' or halt[2] == '1' or redis.call('EXISTS', KEYS[11
   refused = state and 'paused' or 'lost'
   while redis.call('LMOVE', waiting_key, queue_key, 'RIGHT', 'LEFT') do end
 else
-  take(waiting_key)
+  if next_up > 0 then take(waiting_key) end
   if state == 'ready' then
-    take(urgent_key)
+    if urgent > 0 then take(urgent_key) end
     take(queue_key)
   elseif given == 0 then
     refused = state == 'stopping' and 'draining' or state

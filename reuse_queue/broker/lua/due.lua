@@ -6,6 +6,7 @@
 -- flags allow-oom
 -- include expire
 -- include flush
+sound_books()
 local ready_key, limit = KEYS[14], tonumber(ARGV[5])
 -- rq 2 schedules a job a moment before it writes it.
 local UNWRITTEN_S = 60
@@ -20,7 +21,7 @@ local function enter(registry_key, status, before)
     limit - count)
   for at = 1, #entries, 2 do
     local id = entries[at]
-    local found = redis.call('HGET', rq .. 'job:' .. id, 'status')
+    local found = read(false, 'HGET', rq .. 'job:' .. id, 'status')
     if found or tonumber(entries[at + 1]) < seconds - UNWRITTEN_S then
       redis.call('ZREM', registry_key, id)
     end

@@ -8,6 +8,7 @@
 -- flags allow-oom
 -- include retire
 -- include flush
+sound_books()
 local fates = {}
 for at = 14, #ARGV, 2 do
   fates[ARGV[at]] = ARGV[at + 1]

@@ -5,7 +5,9 @@
 local found = {}
 local live = redis.call('ZRANGE', KEYS[1], '(' .. now_ms, '+inf', 'BYSCORE', 'WITHSCORES')
 for at = 1, #live, 2 do
-  found[#found + 1] = {live[at], tonumber(live[at + 1]),
-    redis.call('HGETALL', ARGV[1] .. live[at])}
+  local known = redis.pcall('HGETALL', ARGV[1] .. live[at])
+  if not known.err then
+    found[#found + 1] = {live[at], tonumber(live[at + 1]), known}
+  end
 end
 return found

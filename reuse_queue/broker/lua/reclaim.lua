@@ -8,6 +8,7 @@
 -- flags allow-oom
 -- include retire
 -- include flush
+sound_books()
 local CAUSE = 'lease ran out'
 local names = redis.call('ZRANGEBYSCORE', replicas_key, '-inf', now_ms, 'LIMIT', 0, ARGV[6])
 
@@ -30,7 +31,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', wip_key, '-inf', seconds, 'L
   if held then
     local name = read(false, 'HGET', rq .. 'job:' .. held.id, 'worker_name') or ''
     read(0, 'SREM', rq .. 'worker:' .. name .. ':executions', member)
-    pcall(settle, held, 'lost', name, death_line(name, '', CAUSE), own .. 'cancels:' .. name)
+    settle_or_salvage(held, 'lost', name, death_line(name, '', CAUSE), own .. 'cancels:' .. name)
   else
     redis.call('ZREM', wip_key, member)
   end

@@ -7,6 +7,8 @@
 -- include holdings
 -- include elsewhere
 -- include flush
+sound_books()
+sound('set', holds_key, cancels_key)
 local named = {}
 for at = 7, #ARGV do
   named[ARGV[at]] = true
@@ -15,7 +17,7 @@ end
 for _, each in ipairs(holdings(holds_key)) do
   if (named[each.execution] or false) == (ARGV[6] == 'only') and not elsewhere(each) then
     redis.call('SREM', holds_key, each.member)
-    local status = redis.call('HGET', rq .. 'job:' .. each.id, 'status')
+    local status = read(false, 'HGET', rq .. 'job:' .. each.id, 'status')
     if redis.call('ZREM', wip_key, each.member) == 0 then
       gone[#gone + 1] = rq .. 'execution:' .. each.member
     elseif status ~= 'started' then

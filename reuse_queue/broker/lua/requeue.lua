@@ -6,11 +6,12 @@
 -- include push
 -- include limits
 local REGISTRY = {failed = failed_key, stopped = failed_key, canceled = canceled_key}
+sound_books()
 local statuses = {}
 for at = 5, #ARGV do
   local id = ARGV[at]
   local job_key = rq .. 'job:' .. id
-  local job = redis.call('HMGET', job_key, 'status', 'reuse_queue_timeout', 'reuse_deadline')
+  local job = read({}, 'HMGET', job_key, 'status', 'reuse_queue_timeout', 'reuse_deadline')
   local status = job[1]
   statuses[at - 4] = status
   if REGISTRY[status] then

@@ -27,13 +27,13 @@ local leases = redis.call('ZRANGE', replicas_key, 0, -1, 'WITHSCORES')
 for at = 1, #leases, 2 do
   local name = leases[at]
   -- A guest serves itself: neither it nor what it holds is the scaler's to count.
-  if redis.call('HEXISTS', ARGV[2] .. 'replica:' .. name, 'guest') == 0 then
+  if redis.pcall('HEXISTS', ARGV[2] .. 'replica:' .. name, 'guest') == 0 then
     local held, next_up = on_hand(name)
     claimed, waiting = claimed + held, waiting + next_up
     rows[#rows + 1] = row(name, leases[at + 1])
   end
 end
-for _, entry in ipairs(redis.call('XREVRANGE', deaths_key, '+', '-', 'COUNT', ARGV[4])) do
+for _, entry in ipairs(redis.pcall('XREVRANGE', deaths_key, '+', '-', 'COUNT', ARGV[4])) do
   deaths[#deaths + 1] = entry[2]
 end
 return {now_ms, known, waiting, claimed, redis.call('ZCOUNT', scheduled_key, '(' .. seconds, '+inf'),

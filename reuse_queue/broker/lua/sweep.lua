@@ -9,7 +9,7 @@ local deferred_key, groups_key, rates_key, most = KEYS[14], KEYS[15], KEYS[16], 
 
 -- A cancel, rq's too, leaves its moment as the score, and no end: both are set here.
 local function see_canceled(id)
-  local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'failure_ttl')
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'failure_ttl')
   local ttl = job[1] == 'canceled' and redis.call('TTL', rq .. 'job:' .. id) or 0
   if ttl == -1 then
     ttl = lasting(job[2])
@@ -29,12 +29,12 @@ local function see_canceled(id)
 end
 
 local function see_deferred(id)
-  local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'failure_ttl')
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'failure_ttl')
   if job[1] ~= 'deferred' then
     return redis.call('ZREM', deferred_key, id) == 1
   end
   local waits, ttl = false, lasting(job[2])
-  for _, parent in ipairs(redis.call('SMEMBERS', rq .. 'job::' .. id .. ':dependencies')) do
+  for _, parent in ipairs(read({}, 'SMEMBERS', rq .. 'job::' .. id .. ':dependencies')) do
     -- One that had ended before this job came to wait for it: the set is younger than its end.
     local left = redis.call('TTL', rq .. 'job:' .. parent)
     if left ~= -1 then

@@ -216,8 +216,9 @@ def test_broken_records_of_one_job_do_not_cost_others_their_results(site: Site) 
 
     recorded = site.finish(*[failed(j) if j.id == "c" else finished(j) for j in jobs])
 
-    assert recorded == [Recorded.LOST, Recorded.LOST, Recorded.FAILED, Recorded.FINISHED]
+    assert recorded == [Recorded.LOST, Recorded.FINISHED, Recorded.FAILED, Recorded.FINISHED]
     assert (site.status("c"), site.status("d")) == ("failed", "finished")
+    assert len(site.results("b")) == 1
     assert site.traces() == set()
 
 

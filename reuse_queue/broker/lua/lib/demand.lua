@@ -8,6 +8,6 @@ end
 
 -- on_hand: the jobs that a replica holds, and those that it is about to claim.
 local function on_hand(name)
-  return redis.call('SCARD', ARGV[1] .. 'worker:' .. name .. ':executions'),
-    redis.call('LLEN', ARGV[2] .. 'waiting:' .. name)
+  return tonumber(redis.pcall('SCARD', ARGV[1] .. 'worker:' .. name .. ':executions')) or 0,
+    tonumber(redis.pcall('LLEN', ARGV[2] .. 'waiting:' .. name)) or 0
 end

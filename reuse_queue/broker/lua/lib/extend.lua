@@ -9,14 +9,14 @@ local function extend(name)
   redis.call('ZADD', KEYS[1], now_ms + tonumber(ARGV[2]), name)
   local worker_key = rq .. 'worker:' .. name
   if redis.call('EXPIRE', worker_key, lasts) == 1 then
-    redis.call('HSET', worker_key, 'last_heartbeat', now_stamp)
+    redis.pcall('HSET', worker_key, 'last_heartbeat', now_stamp)
   end
   redis.call('EXPIRE', worker_key .. ':executions', lasts)
   local until_s = math.floor(seconds) + lasts
-  for _, member in ipairs(redis.call('SMEMBERS', worker_key .. ':executions')) do
+  for _, member in ipairs(redis.pcall('SMEMBERS', worker_key .. ':executions')) do
     local id, execution = string.match(member, '^([^:]*):?(.*)$')
-    redis.call('ZADD', KEYS[2], 'XX', until_s, member)
-    redis.call('ZADD', rq .. 'executions:' .. id, 'XX', until_s, execution)
+    redis.pcall('ZADD', KEYS[2], 'XX', until_s, member)
+    redis.pcall('ZADD', rq .. 'executions:' .. id, 'XX', until_s, execution)
     redis.call('EXPIRE', rq .. 'executions:' .. id, lasts)
     redis.call('EXPIRE', rq .. 'execution:' .. member, lasts)
   end

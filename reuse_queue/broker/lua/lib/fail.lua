@@ -20,7 +20,7 @@ local function fail(id, execution, holder, text, took, may_retry)
   local job_key = rq .. 'job:' .. id
   local job = redis.call('HMGET', job_key, 'retries_left', 'retry_intervals', 'failure_ttl',
     'enqueue_at_front_on_retry', 'ttl', 'reuse_by')
-  local left = tonumber(job[1]) or 0
+  local left = whole(job[1])
   local delay = may_retry and left > 0 and pause(job[2], left)
   forget(id, execution)
   if delay and in_time(job[6], delay) then

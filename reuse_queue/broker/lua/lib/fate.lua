@@ -3,6 +3,7 @@
 -- include overrun
 -- include again
 -- include slot
+-- include salvage
 local function death_line(name, host, cause)
   local where = host == '' and '' or ' on host ' .. host
   return string.format('replica %s%s at %s: %s', name, where, now_stamp, cause)
@@ -13,7 +14,7 @@ local function settle(held, fate, name, line, cancels_key)
     gone[#gone + 1] = rq .. 'execution:' .. held.member
     return 0
   end
-  local job = redis.call('HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once')
+  local job = read({}, 'HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once')
   if job[1] ~= 'started' then
     forget(held.id, held.execution)
     return 0
@@ -33,6 +34,15 @@ local function settle(held, fate, name, line, cancels_key)
   else
     give_back(held.id, held.execution)
   end
-  release_slot(held.id, job[2])
+  pcall(release_slot, held.id, job[2])
   return 1
+end
+
+-- settle_or_salvage: one job's broken record must not keep the others from going back.
+local function settle_or_salvage(held, ...)
+  local done, settled = pcall(settle, held, ...)
+  if not done then
+    salvage(held)
+  end
+  return done and settled or 1
 end

@@ -26,12 +26,12 @@ local function flush()
     redis.call('DEL', unpack(gone, from, math.min(from + CHUNK - 1, #gone)))
   end
   if #kept > 0 then
-    redis.call('ZADD', finished_key, unpack(kept))
+    redis.pcall('ZADD', finished_key, unpack(kept))
   end
   release_kin()
   for _, what in ipairs({'finished', 'failed'}) do
     if tally[what] > 0 then
-      redis.call('HINCRBY', env_key, what, tally[what])
+      redis.pcall('HINCRBY', env_key, what, tally[what])
     end
   end
   if pushed > 0 then

@@ -11,14 +11,14 @@ local function note_work(worked)
   local failures = tally.failed + tally.retried + tally.stopped
   local ended = tally.finished + failures + tally.canceled
   if ended > 0 then
-    redis.call('HINCRBY', replica_key, 'jobs_done', ended)
-    redis.call('HINCRBYFLOAT', worker_key, 'total_working_time', string.format('%.6f', worked))
+    redis.pcall('HINCRBY', replica_key, 'jobs_done', ended)
+    redis.pcall('HINCRBYFLOAT', worker_key, 'total_working_time', string.format('%.6f', worked))
   end
   if tally.finished > 0 then
-    redis.call('HINCRBY', worker_key, 'successful_job_count', tally.finished)
+    redis.pcall('HINCRBY', worker_key, 'successful_job_count', tally.finished)
   end
   if failures > 0 then
-    redis.call('HINCRBY', worker_key, 'failed_job_count', failures)
+    redis.pcall('HINCRBY', worker_key, 'failed_job_count', failures)
   end
 end
 
@@ -27,12 +27,12 @@ local function note_rest()
   if redis.call('EXISTS', replica_key) == 0 then
     return
   end
-  local holds = redis.call('SCARD', holds_key)
-  redis.call('ZADD', held_key, 'XX', holds, replica)
+  local holds = read(0, 'SCARD', holds_key)
+  redis.pcall('ZADD', held_key, 'XX', holds, replica)
   if holds == 0 then
-    redis.call('HSET', worker_key, 'state', 'idle')
+    redis.pcall('HSET', worker_key, 'state', 'idle')
     -- One that was idle before goes on being so: replicas tidy up while they rest.
-    if (redis.call('HGET', replica_key, 'idle_since') or '') == '' then
+    if (read('wrong', 'HGET', replica_key, 'idle_since') or '') == '' then
       redis.call('HSET', replica_key, 'idle_since', now_ms)
     end
   end

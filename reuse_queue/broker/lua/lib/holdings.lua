@@ -33,9 +33,7 @@ local function give_back(id, execution, at_back)
   forget(id, execution)
   redis.call('HSET', job_key, 'status', 'queued', 'started_at', '', 'worker_name', '')
   local job = redis.call('HMGET', job_key, 'ttl', 'reuse_by')
-  if tonumber(job[1]) then
-    redis.call('EXPIRE', job_key, job[1])
-  end
+  lapse_in(job_key, job[1])
   waited(job_key, job[2])
   pushed = pushed + 1
   if at_back then

@@ -3,7 +3,7 @@
 local YEAR, LONGEST = 31536000, 10000000000
 
 local function lasting(failure_ttl)
-  return math.ceil(math.min(tonumber(failure_ttl) or YEAR, LONGEST))
+  return math.ceil(math.min(span(failure_ttl, YEAR), LONGEST))
 end
 
 -- keep_for: let a job go after so many seconds, with all that is kept under its name.

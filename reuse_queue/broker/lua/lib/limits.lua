@@ -2,6 +2,7 @@
 -- Its field `reuse_by` is '<ms>,<ms>': each empty where there is no such limit, or where the first
 -- counts no more. A job that has the field is in the zset of limits too.
 -- include now
+-- include numbers
 
 -- limits_of: both, nil for none; `by` is the field's value.
 local function limits_of(by)
@@ -11,7 +12,7 @@ end
 
 -- set_limits: let them begin for a job that is due in `delay` seconds; '' or nil for none.
 local function set_limits(limits_key, job_key, id, delay, queue_timeout, deadline)
-  local waits, lasts = tonumber(queue_timeout), tonumber(deadline)
+  local waits, lasts = span(queue_timeout), span(deadline)
   if not waits and not lasts then
     return
   end

@@ -37,7 +37,7 @@ local function lose(held, holder, line)
   local job_key = rq .. 'job:' .. id
   local job = redis.call('HMGET', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_once', 'reuse_by',
     'reuse_deadline')
-  local losses = (tonumber(job[1]) or 0) + 1
+  local losses = whole(job[1]) + 1
   local deaths = remembered(job[2])
   deaths[#deaths + 1] = line
   redis.call('HSET', job_key, 'reuse_losses', losses, 'reuse_deaths', cjson.encode(deaths))

@@ -43,14 +43,14 @@ local function finish(at)
     'reuse_by')
   local letter = job[1] == 'canceled' and 'c' or 'l'
   if UNENDED[job[1]] then
-    letter = settle(at, tonumber(job[2]) or 0)
+    letter = settle(at, whole(job[2]))
   else
     -- Canceled, or taken over by somebody else, while it ran: that is its one final state.
     forget(id, execution)
   end
-  release_slot(id, job[3])
+  pcall(release_slot, id, job[3])
   if job[4] and letter ~= 'r' then
-    redis.call('ZREM', own .. 'limits', id)
+    redis.pcall('ZREM', own .. 'limits', id)
   end
   return letter
 end

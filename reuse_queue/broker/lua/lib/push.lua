@@ -20,18 +20,15 @@ end
 local function push(origin, id, first)
   local job_key, origin_key = rq .. 'job:' .. id, rq .. 'queue:' .. origin
   local job = redis.call('HMGET', job_key, 'ttl', 'rate_limit_key', 'rate_limit_concurrency')
-  local ttl = tonumber(job[1]) or 0
-  if ttl > 0 then
-    redis.call('EXPIRE', job_key, ttl)
-    redis.call('EXPIRE', job_key .. ':dependents', ttl)
-    redis.call('EXPIRE', rq .. 'job::' .. id .. ':dependencies', ttl)
-  end
-  redis.call('SADD', rq .. 'queues', origin_key)
+  lapse_in(job_key, job[1])
+  lapse_in(job_key .. ':dependents', job[1])
+  lapse_in(rq .. 'job::' .. id .. ':dependencies', job[1])
+  redis.pcall('SADD', rq .. 'queues', origin_key)
   if job[2] and job[2] ~= '' then
     return admit(id, job[2], job[3])
   end
-  redis.call('HSET', job_key, 'status', 'queued', 'enqueued_at', now_stamp)
   redis.call(first and 'LPUSH' or 'RPUSH', origin_key, id)
+  redis.call('HSET', job_key, 'status', 'queued', 'enqueued_at', now_stamp)
   if origin == env then
     pushed = pushed + 1
     return

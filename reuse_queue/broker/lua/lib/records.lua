@@ -28,7 +28,11 @@ local function record(id, kind, holder, execution, took, ttl, field, payload)
   if payload ~= '' then
     entry[17], entry[18] = field, payload
   end
-  redis.call(unpack(entry))
+  if type(redis.pcall(unpack(entry))) == 'table' then
+    -- Somebody else's data, where a result belongs that nobody has but us.
+    redis.call('DEL', key)
+    redis.call(unpack(entry))
+  end
   if ttl < 0 then
     redis.call('PERSIST', key)
   else
@@ -44,17 +48,4 @@ local function delete(id)
   end
   redis.call('DEL', rq .. 'job:' .. id, rq .. 'job:' .. id .. ':dependents',
     rq .. 'job::' .. id .. ':dependencies', rq .. 'results:' .. id)
-end
-
--- requeue: push a job that is to run again.
-local function requeue(id, at_front)
-  redis.call('HSET', rq .. 'job:' .. id, 'status', 'queued', 'enqueued_at', now_stamp)
-  redis.call(at_front and 'LPUSH' or 'RPUSH', queue_key, id)
-  pushed = pushed + 1
-end
-
--- schedule: let a job that is to run again wait first.
-local function schedule(id, delay)
-  redis.call('HSET', rq .. 'job:' .. id, 'status', 'scheduled')
-  redis.call('ZADD', scheduled_key, string.format('%.3f', seconds + delay), id)
 end

@@ -16,9 +16,7 @@ local function retire(name, host, cause, fates, death)
     if elsewhere(each) then
       elsewheres[#elsewheres + 1] = each.member
     else
-      -- One job's broken record must not keep the others from going back.
-      local done, settled = pcall(settle, each, fates(each.execution), name, line, cancels_key)
-      count = count + (done and settled or 0)
+      count = count + settle_or_salvage(each, fates(each.execution), name, line, cancels_key)
     end
   end
   local given_back = pushed
@@ -26,7 +24,7 @@ local function retire(name, host, cause, fates, death)
   return_front()
   count = count + pushed - given_back
   if redis.call('ZREM', replicas_key, name) == 1 and death then
-    redis.call('XADD', deaths_key, 'MAXLEN', '~', MOURNED, '*', 'replica', name, 'host', host,
+    redis.pcall('XADD', deaths_key, 'MAXLEN', '~', MOURNED, '*', 'replica', name, 'host', host,
       'at', now_ms, 'cause', cause, 'held', #held, unpack(death))
   end
   redis.call('ZREM', held_key, name)
@@ -36,7 +34,7 @@ local function retire(name, host, cause, fates, death)
   if #elsewheres > 0 then
     redis.call('SADD', worker_key .. ':executions', unpack(elsewheres))
   end
-  redis.call('SREM', own .. 'assigned:' .. host, name)
+  redis.pcall('SREM', own .. 'assigned:' .. host, name)
   -- Its last BLMOVE may still be served: reclaim looks once more at its waiting list.
   redis.call('ZADD', ended_key, now_ms, name)
   return count

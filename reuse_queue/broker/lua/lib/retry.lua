@@ -5,7 +5,7 @@
 local function pause(intervals, left)
   local readable, delays = pcall(cjson.decode, intervals or '')
   if readable and type(delays) == 'table' then
-    return tonumber(delays[math.max(#delays - left, 0) + 1]) or 0
+    return span(delays[math.max(#delays - left, 0) + 1], 0)
   end
   return 0
 end
@@ -18,9 +18,7 @@ local function retry(id, job, left, delay)
     return schedule(id, delay)
   end
   requeue(id, job[4] == '1')
-  if tonumber(job[5]) then
-    redis.call('EXPIRE', job_key, job[5])
-  end
+  lapse_in(job_key, job[5])
 end
 
 -- in_time: whether a retry would begin before the job's deadline.

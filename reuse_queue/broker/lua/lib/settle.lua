@@ -1,6 +1,7 @@
 -- settle: the end of executions, in rq's format.
 -- What can wait for the rest of a batch is collected, for flush() to write.
 -- include records
+-- include later
 -- include repeating
 -- include dependents
 local kept, parents = {}, {}

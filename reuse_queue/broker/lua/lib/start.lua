@@ -15,7 +15,7 @@ local function start(id)
     'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once', 'reuse_by',
     'success_callback_name', 'failure_callback_name', 'stopped_callback_name')
   local ends_in = job[9] and time_left(id, job[9])
-  if not RUNNABLE[job[1] or ''] or not job[2] or ends_in == nil then
+  if not RUNNABLE[job[1] or ''] or not (job[1] or job[2]) or ends_in == nil then
     dropped[#dropped + 1] = id
     return
   end
@@ -31,12 +31,12 @@ local function start(id)
   redis.call('HSET', rq .. 'execution:' .. member, 'id', execution, 'job_id', id, 'created_at',
     created, 'last_heartbeat', created, 'worker_name', replica)
   redis.call('EXPIRE', rq .. 'execution:' .. member, lasts)
-  redis.call('ZADD', rq .. 'executions:' .. id, now_ms / 1000 + lasts, execution)
+  redis.pcall('ZADD', rq .. 'executions:' .. id, now_ms / 1000 + lasts, execution)
   redis.call('EXPIRE', rq .. 'executions:' .. id, lasts)
   leases[#leases + 1] = math.floor(seconds) + lasts
   leases[#leases + 1] = member
   members[given] = member
-  jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2], job[3]
+  jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2] or '', job[3]
   jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
   jobs[at + 9], jobs[at + 10], jobs[at + 11] = job[8], ends_in, callbacks(job_key, job, 10)
 end
@@ -51,7 +51,7 @@ local function hold(state)
   local holds = redis.call('SCARD', holds_key)
   local was_idle = given > 0 and holds == given
   if was_idle then
-    redis.call('HSET', worker_key, 'state', 'busy')
+    redis.pcall('HSET', worker_key, 'state', 'busy')
     redis.call('HSET', replica_key, 'idle_since', '')
   end
   local ready = state == 'ready'

@@ -10,5 +10,6 @@ local function time_left(id, by)
     redis.call('ZADD', limits_key, 0, id)
     return nil
   end
-  return end_by ~= nil and end_by - now_ms
+  -- Not longer than a reply's integer, and Python, can say.
+  return end_by ~= nil and math.min(end_by - now_ms, 1e15)
 end

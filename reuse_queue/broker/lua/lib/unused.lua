@@ -21,7 +21,7 @@ local function sweep_rates(rates_key, budget)
     local holders = redis.call('ZRANGE', key .. ':allowed', 0, math.max(budget.left, SAMPLE))
     budget.left = budget.left - #holders
     for _, id in ipairs(holders) do
-      local status = redis.call('HGET', rq .. 'job:' .. id, 'status')
+      local status = read(false, 'HGET', rq .. 'job:' .. id, 'status')
       if not HOLDS_SLOT[status or ''] and redis.call('EXISTS', rq .. 'executions:' .. id) == 0 then
         redis.call('ZREM', key .. ':allowed', id)
       end

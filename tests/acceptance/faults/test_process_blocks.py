@@ -48,3 +48,20 @@ def test_whoever_blocks_the_loop_or_holds_the_interpreter_keeps_its_jobs(
     assert [len(fleet.runs(job)) for job in jobs] == [1, 1, 1]
     assert fleet.snapshot().deaths == ()
     assert {each.pid for each in fleet.ready(3)} == pids
+
+
+def test_a_job_that_outlasts_both_the_lease_and_the_order_to_stop_is_finished_and_recorded(
+    short_leased: FleetProcesses,
+):
+    fleet = short_leased
+    app = fleet.write(replicas=(0, 2), concurrency=1, tasks=TASKS)
+    _, agent = fleet.serve()
+    lasts = round(fleet.settings.lease.total_seconds() * 2)
+    job = app.block.enqueue(lasts)
+    fleet.running(job)
+    agent.terminate()
+    fleet.agent("b")
+    [pid] = fleet.finished([job])
+    assert fleet.runs(job) == [pid]
+    assert job.job().deliveries_lost == 0
+    assert fleet.ended(agent) == 0

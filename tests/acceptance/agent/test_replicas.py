@@ -216,6 +216,8 @@ async def test_a_replica_that_uses_too_much_memory_dies_of_that(lab: Lab, memory
     lab.start(group=memory_group)
     [name] = await lab.order()
     await lab.ready(name)
-    await lab.enqueue("eat")
+    job = await lab.enqueue("eat")
     assert (await death(lab)).cause == "out of memory: killed by the kernel"
+    await lab.gone(name)
+    assert (await lab.job(job)).deaths[0].endswith("out of memory: killed by the kernel")
     await lab.close()

@@ -46,18 +46,13 @@ class CallbackDecorator:
 
     Args:
         environment: the environment's name.
-        found: where they go, by their dotted names.
         limit: turns what is given as `timeout` into a duration, or refuses it.
     """
 
-    def __init__(
-        self,
-        environment: str,
-        found: dict[str, Callback],
-        limit: Callable[[str, object], timedelta | None],
-    ) -> None:
+    def __init__(self, environment: str, limit: Callable[[str, object], timedelta | None]) -> None:
+        self.found: dict[str, Callback] = {}
+        """The callbacks by their functions' dotted names."""
         self._environment = environment
-        self._found = found
         self._limit = limit
 
     @overload
@@ -82,9 +77,9 @@ class CallbackDecorator:
 
     def _add(self, function: F, limit: timedelta | None) -> F:
         name = dotted_name(function, "callback")
-        if name in self._found:
+        if name in self.found:
             raise ValueError(f"environment {self._environment} has a callback {name} already")
-        self._found[name] = Callback(name, function, limit)
+        self.found[name] = Callback(name, function, limit)
         return function
 
 

@@ -25,6 +25,7 @@ from reuse_queue.serializer import SerializerName
 from reuse_queue.serializer import serializer as serializer_named
 from reuse_queue.settings import Settings
 from reuse_queue.task import AsyncTask, SyncTask, Task, TaskDecorator
+from reuse_queue.webhooks import AllowedWebhooks
 
 if TYPE_CHECKING:
     from reuse_queue.broker.connection import Connection, Step
@@ -93,9 +94,10 @@ class TaskEnvironment:
         """`@env.on_start`: in each replica before its first job; the expensive part."""
         self.on_stop = HookDecorator("on_stop", self.hooks.on_stop)
         """`@env.on_stop`: in each replica after its last job."""
-        self._callbacks: dict[str, Callback] = {}
-        self.callback = CallbackDecorator(name, self._callbacks, positive)
+        self.callback = CallbackDecorator(name, positive)
         """`@env.callback`: what jobs may name to be called when they end, and nothing else."""
+        self.allow_webhooks = AllowedWebhooks(name)
+        """`env.allow_webhooks("https://…/")`: where rq's webhooks of its jobs may go."""
         self._tasks: dict[str, Task[..., Any]] = {}
         self._redis: RedisLink | None = None
 
@@ -135,7 +137,7 @@ class TaskEnvironment:
     @property
     def callbacks(self) -> Mapping[str, Callback]:
         """The callbacks by their functions' dotted names."""
-        return MappingProxyType(self._callbacks)
+        return MappingProxyType(self.callback.found)
 
     def lookup(self, function_name: str) -> Task[..., Any]:
         """Return the task of that dotted name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -69,10 +69,31 @@ class NamedCallback:
     """How long it may run; None for no limit."""
 
 
-def named_ends(callbacks: Mapping[When, NamedCallback] | None) -> bytes:
-    """Return which callbacks are named for which ends, to be signed; empty for none."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Webhook:
+    """An HTTP request that a job of rq's asks for at its end."""
+
+    url: str
+    status: str
+    """At which: finished or failed."""
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    timeout: timedelta = timedelta(seconds=10)
+
+    @property
+    def where(self) -> str:
+        """The URL without what may be secret in it."""
+        return self.url.partition("?")[0].rpartition("@")[2]
+
+
+def named_ends(
+    callbacks: Mapping[When, NamedCallback] | None, webhooks: Sequence[Webhook] | None = None
+) -> bytes:
+    """Return what is named for which ends, to be signed; empty for nothing."""
     found = callbacks or {}
-    return "\n".join(f"{when} {found[when].name}" for when in When if when in found).encode()
+    lines = [f"{when} {found[when].name}" for when in When if when in found]
+    lines += [f"webhook {each.status} {each.method} {each.url}" for each in webhooks or ()]
+    return "\n".join(lines).encode()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -138,6 +159,8 @@ class ClaimedJob:
     """How long after its claim its deadline passes; None where it has none."""
     callbacks: Mapping[When, NamedCallback] | None = None
     """What is to be called at its end; None for nothing, as for most jobs."""
+    webhooks: tuple[Webhook, ...] | None = None
+    """What is to be sent when its end has been recorded; None for nothing."""
 
 
 class Verdict(Enum):

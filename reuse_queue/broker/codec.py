@@ -11,6 +11,7 @@ import pickletools
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from reuse_queue.job import (
     Again,
@@ -19,6 +20,7 @@ from reuse_queue.job import (
     NamedCallback,
     Priority,
     Terms,
+    Webhook,
     When,
 )
 
@@ -155,15 +157,19 @@ def terms(env: str, new: Terms) -> dict[str, str | bytes | int | float]:
     return fields
 
 
-def callbacks(text: bytes | None) -> dict[When, NamedCallback] | None:
-    """Return the callbacks that lua/lib/callbacks.lua tells of; None where there are none."""
+def callbacks(
+    text: bytes | None,
+) -> tuple[dict[When, NamedCallback] | None, tuple[Webhook, ...] | None]:
+    """Return the callbacks and webhooks that lua/lib/callbacks.lua tells of; None for none."""
     if not text:
-        return None
-    found: dict[str, list[str]] = json.loads(text.decode(errors="replace"))
-    return {
+        return None, None
+    found: dict[str, Any] = json.loads(text.decode(errors="replace"))
+    webhooks = found.pop("webhooks", None)
+    named = {
         When(when): NamedCallback(name=name, timeout=_callback_limit(timeout))
         for when, (name, timeout) in found.items()
     }
+    return named or None, _webhooks(webhooks) if webhooks else None
 
 
 def again(wanted: Again) -> str:
@@ -253,6 +259,24 @@ def _callbacks_of(callbacks: Mapping[When, NamedCallback]) -> dict[str, str | in
     names = {f"{when}_callback_name": each.name for when, each in callbacks.items()}
     limits = {f"{when}_callback_timeout": seconds(each.timeout) for when, each in callbacks.items()}
     return names | limits
+
+
+def _webhooks(text: str) -> tuple[Webhook, ...]:
+    try:
+        return tuple(map(_webhook, json.loads(text)))
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        # One that is allowed nowhere: the job says why it fails.
+        return (Webhook(url="", status="failed"),)
+
+
+def _webhook(found: Mapping[str, Any]) -> Webhook:
+    return Webhook(
+        url=str(found["url"]),
+        status=str(found["job_status"]),
+        method=str(found.get("method", "GET")),
+        headers={str(name): str(value) for name, value in (found.get("headers") or {}).items()},
+        timeout=timedelta(seconds=found.get("timeout", 10)),
+    )
 
 
 def _callback_limit(text: str) -> timedelta | None:

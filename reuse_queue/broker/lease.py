@@ -239,6 +239,7 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
     for at in range(0, len(words), CLAIMED_FIELDS):
         job_id, execution, data, timeout, result_ttl, *more = words[at : at + CLAIMED_FIELDS]
         losses, retries, enqueued, once, left_ms, named = more
+        callbacks, webhooks = codec.callbacks(named)
         yield ClaimedJob(
             id=codec.name(job_id),
             execution=execution.decode(),
@@ -250,7 +251,8 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             enqueued_at=codec.moment(enqueued),
             redeliver=once != b"1",
             ends_in=None if left_ms is None else timedelta(milliseconds=left_ms),
-            callbacks=codec.callbacks(named),
+            callbacks=callbacks,
+            webhooks=webhooks,
         )
 
 

@@ -4,14 +4,17 @@ Callbacks are in test_rq_callbacks_on_replicas.
 """
 
 import asyncio
-from collections.abc import Callable
+import json
+import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import redis
 import rq
-from rq import Queue, Repeat, get_current_job
+from rq import Queue, Repeat, Webhook, get_current_job
 from rq.group import Group
 from rq.job import Dependency, Job, JobStatus, Retry
 from rq.rate_limit import RateLimit
@@ -289,6 +292,84 @@ async def test_rate_limits(lab: Lab, stock: Queue) -> None:
         await ended(lab, *jobs)
     assert sorted(seen) == [*"abc"]
     assert not lab.raw.exists("rq:rl:few:allowed", "rq:rl:few:rate_limited")
+
+
+# -- webhooks -------------------------------------------------------------------------------
+
+
+class Ear(BaseHTTPRequestHandler):
+    """Hears requests; what it says in reply is an error where the path says so."""
+
+    def do_GET(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        told = json.loads(self.rfile.read(length)) if length else None
+        seen.append((self.command, self.path, self.headers.get("X-Key"), told))
+        self.send_response(500 if "broken" in self.path else 204)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def ear() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Ear) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+async def test_webhooks_are_sent_when_the_end_is_recorded(lab: Lab, stock: Queue, ear: str) -> None:
+    lab.env.allow_webhooks(f"{ear}/in/")
+    hooks = [
+        Webhook(f"{ear}/in/done?of=it", "finished", headers={"X-Key": "key"}),
+        Webhook(f"{ear}/in/failed", "failed", method="POST"),
+        Webhook(f"{ear}/in/broken", "failed"),
+    ]
+    async with lab.replica() as replica:
+        done = stock.enqueue(double, webhooks=hooks)
+        await ended(lab, done)
+        await eventually(lambda: seen)
+        assert seen == [("GET", "/in/done?of=it", "key", None)]
+        seen.clear()
+        failed = stock.enqueue(fails, 99, retry=Retry(max=1), webhooks=hooks)
+        await ended(lab, failed)
+        replica.daemon.stop()
+        assert await replica.code() == 0
+    heard = {each[1]: each for each in seen if each != "tried"}
+    assert (len(seen), heard.keys()) == (4, {"/in/failed", "/in/broken"})
+    method, _, _, told = heard["/in/failed"]
+    assert (method, told["job_id"], told["status"]) == ("POST", failed.id, "failed")
+    assert told["func_name"] == name_of(fails)
+    assert "ValueError: not yet" in told["exc_info"]
+    assert datetime.fromisoformat(told["enqueued_at"]) <= datetime.fromisoformat(told["ended_at"])
+
+
+async def test_a_webhook_to_where_none_is_allowed_fails_its_job_before_it_runs(
+    lab: Lab, stock: Queue, ear: str
+) -> None:
+    lab.env.allow_webhooks(f"{ear}/in/")
+    allowed = Webhook(f"{ear}/in/", "failed")
+    job = stock.enqueue(note, "ran", webhooks=[Webhook(f"{ear}/out/", "finished"), allowed])
+    unreadable = stock.enqueue(note, "ran")
+    lab.raw.hset(unreadable.key, "webhooks", "no JSON")
+    async with lab.replica():
+        await ended(lab, job, unreadable)
+        await eventually(lambda: seen)
+    assert seen == [("GET", "/in/", None, None)]
+    for each, where in ((job, f"{ear}/out/"), (unreadable, "")):
+        said = str(each.latest_result().exc_string)
+        assert f"environment lab allows no webhook to {where!r}" in said
+
+
+def test_only_the_beginning_of_a_url_with_a_host_and_a_path_can_be_allowed(lab: Lab) -> None:
+    for wrong in ("https://hooks.example.com", "hooks.example.com/", "file:///etc/", ""):
+        with pytest.raises(ValueError, match="must begin with http"):
+            lab.env.allow_webhooks(wrong)
 
 
 # -- the running job ------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from reuse_worker.life import Life
 from reuse_worker.recorder import Recorder
 from reuse_worker.slots import Slots
 from reuse_worker.steps import Steps
+from reuse_worker.webhooks import Webhooks
 
 log = structlog.get_logger()
 
@@ -59,10 +60,12 @@ class Daemon:
         self._steps = Steps(connection, env.name, replica, board.claim)
         self._recorder = Recorder(self._steps)
         rq_jobs = RqJobs(connection, env.serializer.name)
+        self._webhooks = Webhooks(env, self._recorder.watch)
         executor = Executor(env, replica, settings, rq_jobs.enter)
         self._slots = Slots(
             executor,
             Callbacks(env, connection, rq_jobs, executor.running),
+            self._webhooks,
             board,
             context,
             record=self._recorder.add,
@@ -160,6 +163,7 @@ class Daemon:
             return False
         self._stuck = not await slots.stop()
         await self._recorder.flushed()
+        await life.unless(lambda: life.grace_over, self._webhooks.sent())
         await self._claimer.tidy()
         if await self._insist(self._steps.depart):
             return True

@@ -127,13 +127,15 @@ class Executor:
         """
         try:
             if self._signer is not None:
-                ends = named_ends(job.callbacks)
+                ends = named_ends(job.callbacks, job.webhooks)
                 self._signer.check(job.id, self.env.name, job.data, job.signature, ends)
             name, args, kwargs = self.env.serializer.unpack(job.data, self.settings.max_payload)
             task = self.env.lookup(name)
             args, kwargs = task.signature.arguments(args, kwargs)
             if job.callbacks is not None:
                 check_known(self.env.name, self.env.callbacks, job.callbacks)
+            if job.webhooks is not None:
+                self.env.allow_webhooks.check(job.webhooks)
         except InvalidSignature as error:
             # What it names for its failure is not to be believed either.
             return failed(job, error, final=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 
 import structlog
@@ -33,6 +34,11 @@ class Recorder:
         self._empty.set()
         self._at_once = _MOST
         self._pauses = waits()
+        self._watched: dict[str, Callable[[Recorded], None]] = {}
+
+    def watch(self, execution: str, tell: Callable[[Recorded], None]) -> None:
+        """Call `tell` with what becomes of an execution's outcome."""
+        self._watched[execution] = tell
 
     def add(self, outcome: Outcome) -> None:
         """Record an outcome as soon as possible."""
@@ -92,6 +98,11 @@ class Recorder:
             self._outcomes.popleft()
         self._pauses = waits()
         self._at_once = min(_MOST, self._at_once * 2)
+        if self._watched:
+            for outcome, became in zip(batch, recorded, strict=True):
+                tell = self._watched.pop(outcome.execution, None)
+                if tell is not None:
+                    tell(became)
         # A flush whose reply was lost answers LOST when it is repeated: that says nothing then.
         if Recorded.LOST in recorded and not again:
             lost = [

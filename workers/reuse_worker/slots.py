@@ -15,6 +15,7 @@ from reuse_worker.callbacks import Callbacks
 from reuse_worker.execute import ORDERED, Call, Executor, Order, ended_by, interrupted
 from reuse_worker.onstage import onstage
 from reuse_worker.sync_thread import SyncThread
+from reuse_worker.webhooks import Webhooks
 
 
 class Slots:
@@ -27,6 +28,7 @@ class Slots:
     Args:
         executor: loads and runs calls.
         callbacks: calls what they name for their ends.
+        webhooks: sends what they ask for then.
         board: shows what runs.
         context: what every job sees a copy of.
         record: gets each outcome.
@@ -38,6 +40,7 @@ class Slots:
         self,
         executor: Executor,
         callbacks: Callbacks,
+        webhooks: Webhooks,
         board: Board,
         context: contextvars.Context,
         *,
@@ -52,6 +55,7 @@ class Slots:
         self.thread = SyncThread(self._run_here, board, context, self._collect, broke)
         self._executor = executor
         self._callbacks = callbacks
+        self._webhooks = webhooks
         self._board = board
         self._kill_grace_s = executor.settings.kill_grace.total_seconds()
         self._context = context
@@ -95,7 +99,7 @@ class Slots:
                     loaded.expected = self._board.expect(job.execution)
                 self._ahead.append(loaded)
             else:
-                self._record(loaded)
+                self._hand_on(job, loaded)
         self._board.claim("")
         self._fill()
 
@@ -244,7 +248,7 @@ class Slots:
     def _interrupt(self, call: Call) -> None:
         """Fail a call that was stopped, where it may not be given back; an order goes before."""
         if not call.job.redeliver and call.order not in ORDERED:
-            self._record(interrupted(call.job))
+            self._hand_on(call.job, interrupted(call.job))
 
     def _end(self, call: Call, outcome: Outcome) -> None:
         """Hand an outcome on; a call that was stopped ended by that, whatever it raised."""
@@ -257,5 +261,10 @@ class Slots:
             outcome = ended_by(call.order, call.job)
         self.ended += 1
         self.pace.ran(outcome.took.total_seconds(), len(call.job.data))
-        self._record(outcome)
+        self._hand_on(call.job, outcome)
         self._changed()
+
+    def _hand_on(self, job: ClaimedJob, outcome: Outcome) -> None:
+        if job.webhooks is not None:
+            self._webhooks.expect(job, outcome)
+        self._record(outcome)

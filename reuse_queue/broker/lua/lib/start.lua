@@ -13,7 +13,7 @@ local function start(id)
   -- pcall: what has left the queue must not be lost for one key of a wrong type.
   local job = redis.pcall('HMGET', job_key, 'status', 'data', 'timeout', 'result_ttl',
     'reuse_losses', 'retries_left', 'enqueued_at', 'reuse_once', 'reuse_by',
-    'success_callback_name', 'failure_callback_name', 'stopped_callback_name')
+    'success_callback_name', 'failure_callback_name', 'stopped_callback_name', 'webhooks')
   local ends_in = job[9] and time_left(id, job[9])
   if not RUNNABLE[job[1] or ''] or not (job[1] or job[2]) or ends_in == nil then
     dropped[#dropped + 1] = id

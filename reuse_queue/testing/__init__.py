@@ -24,7 +24,7 @@ def inline(*environments: TaskEnvironment) -> Iterator[list[InlineJob]]:
     `enqueue` and its relatives return when the job has ended: its handle has the result, or
     raises TaskFailed. Arguments and results go through the serializer and its checks, as they
     would on the wire. Retries follow at once, a delay is only recorded, and no job waits, so
-    that neither a queue_timeout nor a deadline is ever over.
+    that neither a queue_timeout nor a deadline is ever over. No callback is called.
 
     The environments' hooks run as in a replica: `preload` and `on_start` before the first job
     (where environments are named: before the block), `on_stop` after the block. Coroutines run

@@ -307,7 +307,7 @@ class Ear(BaseHTTPRequestHandler):
         self.send_response(500 if "broken" in self.path else 204)
         self.end_headers()
 
-    do_POST = do_GET
+    do_POST = do_GET  # noqa: N815  # as the base class wants it
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -341,7 +341,7 @@ async def test_webhooks_are_sent_when_the_end_is_recorded(lab: Lab, stock: Queue
         replica.daemon.stop()
         assert await replica.code() == 0
     heard = {each[1]: each for each in seen if each != "tried"}
-    assert (len(seen), heard.keys()) == (4, {"/in/failed", "/in/broken"})
+    assert (len(seen), set(heard)) == (4, {"/in/failed", "/in/broken"})
     method, _, _, told = heard["/in/failed"]
     assert (method, told["job_id"], told["status"]) == ("POST", failed.id, "failed")
     assert told["func_name"] == name_of(fails)

@@ -254,8 +254,6 @@ class TaskEnvironment:
         """Pickle by name: the other process imports the module that creates it."""
         return _environment_of, (self.module, self.name)
 
-    # ---------------------------------------------------------------------------------------
-
     def _register(self, function: Callable[..., Any], options: TaskOptions) -> Task[..., Any]:
         name = dotted_name(function)
         is_async = inspect.iscoroutinefunction(function)

@@ -145,6 +145,7 @@ class Daemon:
                 return ExitCode.ASKED
 
     async def _become_ready(self) -> None:
+        await self._heartbeat.listens()
         if await self._insist(self._steps.ready):
             log.info("replica ready")
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -43,6 +44,7 @@ class Heartbeat:
         self._halt = halt
         self._patience_s = steps.settings.lease.total_seconds() / 6
         self._asked = asyncio.Event()
+        self._listening = asyncio.Event()
         self._stops: dict[str, int] = {}
         """What is to be stopped → the number of the newest beat when that was heard."""
         self._begun = 0
@@ -58,6 +60,15 @@ class Heartbeat:
         number = self._begun
         self.soon()
         await self._life.wait_for(lambda: self._answered > number)
+
+    async def listens(self) -> None:
+        """Return once this replica hears what it is told, or that takes longer than a heartbeat.
+
+        rq's commands are told once: one that comes before is lost.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._steps.settings.heartbeat.total_seconds()):
+                await self._listening.wait()
 
     async def run(self) -> None:
         """Beat until canceled.
@@ -96,6 +107,7 @@ class Heartbeat:
                 async with connection.listen(channel) as messages:
                     # What was said before the subscription stood is in the next answer.
                     self.soon()
+                    self._listening.set()
                     pauses = waits()
                     while True:
                         self._hear(await messages.get_message(timeout=None))

@@ -2,8 +2,11 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from rq.command import send_stop_execution_command, send_stop_job_command
@@ -184,3 +187,28 @@ async def test_a_sync_job_that_is_stopped_is_shown_overdue(lab: Lab):
         await eventually(lambda: running.board.read()[0].meaning is Overdue.HALTED)
         gate.set()
         await eventually(lambda: running.board.read() == [])
+
+
+async def test_no_job_begins_before_a_command_to_stop_it_would_be_heard(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+):
+    lab.settings = replace(lab.settings, heartbeat=timedelta(seconds=8))
+    lab.serve(stays)
+    opened, listen = asyncio.Event(), Connection.listen
+
+    @asynccontextmanager
+    async def late(self: Connection, *channels: str) -> AsyncIterator[Any]:
+        await opened.wait()
+        async with listen(self, *channels) as messages:
+            yield messages
+
+    monkeypatch.setattr(Connection, "listen", late)
+    async with lab.replica(ready=False):
+        job = lab.enqueue(stays)
+        await eventually(lambda: lab.record().get("state") == "starting")
+        await asyncio.sleep(0.1)
+        assert (lab.record()["state"], seen) == ("starting", [])
+        opened.set()
+        await eventually(lambda: seen)
+        send_stop_job_command(lab.raw, job.id, serializer="json")
+        await eventually(lambda: job.is_stopped)

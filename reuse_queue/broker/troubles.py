@@ -24,6 +24,8 @@ _AWAY_WORDS = ("NOREPLICAS ", "UNBLOCKED ", "BUSY ")
 _FULL_WORDS = ("MISCONF ",)
 # What a server with a password says to a client that gave none (redis-py begins with HELLO).
 _NO_LOGIN = "HELLO must be called with the client already authenticated"
+# Its asynchronous client raises a plain ConnectionError with these.
+_WRONG_LOGIN = "invalid username-password pair"
 FOREIGN = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError)
 """What redis-py raises for what happens at a server or on the way to it."""
 
@@ -68,7 +70,7 @@ def _found(error: Exception) -> str:
 
 
 def _why_away(error: Exception, hint: str) -> str:
-    if isinstance(error, redis.AuthenticationError):
+    if isinstance(error, redis.AuthenticationError) or _WRONG_LOGIN in str(error):
         why = "it wants a password, as in redis://:PASSWORD@host:6379"
         return f"refused the login: {why if _NO_LOGIN in str(error) else error}"
     if isinstance(error, redis.ReadOnlyError):

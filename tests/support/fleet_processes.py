@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -45,7 +46,7 @@ class FleetProcesses:
     """Starts and ends the processes of one fleet, in a folder of its own, and looks at them."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings = settings
+        self.settings = self._theirs = settings
         self.folder = folder
         self._clients = Clients(address(settings.redis_url))
         self.raw: Any = self._clients.blocking()  # its types say text or bytes
@@ -84,15 +85,23 @@ class FleetProcesses:
         path = self.folder / f"runs-{job.id}"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
+    def settings_of_processes(self, **changes: Any) -> None:
+        """Let the processes that start from now on have other settings than the test."""
+        self._theirs = replace(self.settings, **changes)
+
     # -- processes --------------------------------------------------------------------------
 
-    def scaler(self) -> subprocess.Popen[bytes]:
-        return self._start("scaler", sys.executable, "-m", "reuse_queue", "scaler")
+    def scaler(self, through: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a scaler, by a command that runs commands if one is given."""
+        return self._start("scaler", *through, sys.executable, "-m", "reuse_queue", "scaler")
 
-    def agent(self, host: str = "a", *words: str) -> subprocess.Popen[bytes]:
+    def agent(
+        self, host: str = "a", *words: str, through: Sequence[str] = ()
+    ) -> subprocess.Popen[bytes]:
+        """Start an agent, by a command that runs commands if one is given."""
         target = "whole_app:env"
-        words = ("-m", "reuse_agent", "--host", host, *words, target)
-        return self._start(f"agent-{host}", sys.executable, *words)
+        words = (sys.executable, "-m", "reuse_agent", "--host", host, *words, target)
+        return self._start(f"agent-{host}", *through, *words)
 
     def serve(self, *words: str) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
         """Start a scaler and an agent, and return them once the environment is on offer."""
@@ -240,7 +249,7 @@ class FleetProcesses:
         )
         # Python tells new sources from old ones by whole seconds and sizes: a test is faster.
         own = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-        return os.environ | self.settings.to_env() | own
+        return os.environ | self._theirs.to_env() | own
 
     def _imported(self, path: Path) -> ModuleType:
         spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -53,6 +53,7 @@ def test_a_primary_that_stood_still_is_a_replica_when_it_comes_back(tmp_path: Pa
                 return bool(raw.info("replication")["role"] == "slave")
 
         fleet.until(follows, "its new place", within=30)
+        fleet.reconnect()
         assert fleet.finished([app.add.enqueue(1, 2)]) == [3]
 
 

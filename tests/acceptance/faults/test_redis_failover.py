@@ -14,9 +14,13 @@ LEASE = timedelta(seconds=20)
 
 
 def test_the_fleet_follows_the_primary_and_finishes_every_job(tmp_path: Path):
-    with watched() as site, fleet_at(site.url, tmp_path, lease=LEASE) as fleet:
+    passwords = {"password": "pw", "sentinel_password": "own"}
+    with watched(**passwords) as site, fleet_at(site.url, tmp_path, lease=LEASE) as fleet:
         app = fleet.write(replicas=(0, 3), concurrency=4)
         _, agent = fleet.serve()
+        said = fleet.command("doctor")
+        assert "No problem found" in said
+        assert "pw" not in said
         held = app.wait.override(durability="replicated").enqueue_many([()] * 3)
         jobs = app.doze.override(durability="replicated").enqueue_many([(0.05,)] * 200)
         fleet.running(*held)
@@ -55,16 +59,3 @@ def test_a_primary_that_stood_still_is_a_replica_when_it_comes_back(tmp_path: Pa
         fleet.until(follows, "its new place", within=30)
         fleet.reconnect()
         assert fleet.finished([app.add.enqueue(1, 2)]) == [3]
-
-
-def test_commands_and_passwords_go_by_the_sentinels_too(tmp_path: Path):
-    passwords = {"password": "pw", "sentinel_password": "own"}
-    with watched(**passwords) as site, fleet_at(site.url, tmp_path, lease=LEASE) as fleet:
-        app = fleet.write()
-        fleet.serve()
-        assert fleet.finished([app.add.enqueue(1, 2)]) == [3]
-        said = fleet.command("doctor")
-        assert "pw" not in said
-        assert "No problem found" in said
-        job = app.add.enqueue(3, 4)
-        assert job.id in fleet.command("jobs", "show", job.id)

@@ -178,3 +178,11 @@ async def beside(seconds: float) -> str:
     with noted("beside") as execution:
         await asyncio.sleep(seconds)
         return execution
+
+
+@deadly.task(result_ttl=RESULTS_LAST_S, redeliver=False)
+async def once_beside(seconds: float) -> str:
+    """Be there too, and bear no second run."""
+    with noted("once beside") as execution:
+        await asyncio.sleep(seconds)
+        return execution

@@ -46,6 +46,7 @@ KINDS: dict[str, Kind] = {
     "late": Kind(ends=FAILED, expires=True),
     "stuck": Kind(ends=FAILED, expires=True),
     "beside": Kind(),
+    "once beside": Kind(once=True),
     "segfault": Kind(deadly=True),
     "poison": Kind(ends=FAILED, deadly=True),
 }

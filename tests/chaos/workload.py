@@ -46,6 +46,10 @@ _MENU: dict[str, tuple[float, Calls]] = {
     "stuck": (0.3, lambda rng: (app.stuck, [()])),
     "segfault": (0.5, lambda rng: (app.segfault, [()])),
     "poison": (0.2, lambda rng: (app.poison, [()])),
+    "once beside": (
+        1,
+        lambda rng: (app.once_beside, _many(rng, lambda: (rng.uniform(0.2, 2),))),
+    ),
     "beside": (2, lambda rng: (app.beside, _many(rng, lambda: (rng.uniform(0.2, 2),)))),
 }
 

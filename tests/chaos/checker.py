@@ -112,8 +112,10 @@ def _died(story: Story, there: FoundJob, deaths: int, excuses: list[Excuse]) -> 
     """Return whether it was lost as often as kills a job, and has met as many faults.
 
     What another job has done to its replica is no such fault: that one is charged for it alone.
+    But what may run only once cannot be given back, whoever is to blame.
     """
-    met = [each for each in excuses if each.job in ("", story.job) and each.until >= story.since]
+    counts = [each for each in excuses if story.rules.once or each.job in ("", story.job)]
+    met = [each for each in counts if each.until >= story.since]
     return there.losses >= deaths and len(met) >= there.losses
 
 
@@ -140,7 +142,7 @@ def _runs(story: Story, excuses: list[Excuse]) -> Iterator[Violation]:
         yield _broken("at most once", story, f"it ran {len(story.runs)} times")
     tries = 0
     for run, following in zip(story.runs, story.runs[1:], strict=False):
-        if any(excuse.covers(run, following.began) for excuse in excuses):
+        if any(excuse.covers(run, following) for excuse in excuses):
             continue
         if run.how == "raised" and tries < story.rules.retries:
             tries += 1

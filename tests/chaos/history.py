@@ -63,6 +63,8 @@ class Fault:
     """Replicas that it took the jobs of, or may have."""
     hosts: tuple[str, ...] = ()
     """Hosts whose replicas are all among them."""
+    stopped: bool = False
+    """It stopped them, and let them go on."""
     silence: bool = False
     """It kept `hosts` (all, where there are none) from Redis: those that were away for too long
     have given up their jobs."""
@@ -81,10 +83,18 @@ class Excuse:
     job: str = ""
     """The job that did it, if one did."""
 
-    def covers(self, run: Run, again: float) -> bool:
-        """Return whether it explains that a run was followed by another one at `again`."""
-        if run.began > self.until or again < self.since:
+    stopped: bool = False
+    """What it has stopped goes on when it is over."""
+
+    def covers(self, run: Run, following: Run) -> bool:
+        """Return whether it explains that a run was followed by another one."""
+        if run.began > self.until or following.began < self.since:
             return False
+        # What was stopped may go on with what it was given before: then the later run is its.
+        late = self.stopped and following.began <= self.until and self._hit(following)
+        return self._hit(run) or late
+
+    def _hit(self, run: Run) -> bool:
         return self.everyone or run.pid in self.pids or host_of(run.replica) in self.hosts
 
 
@@ -163,6 +173,7 @@ def _taken(fault: Fault) -> Excuse:
         until=fault.healed,
         pids=frozenset(fault.pids),
         hosts=frozenset() if fault.silence else frozenset(fault.hosts),
+        stopped=fault.stopped,
     )
 
 

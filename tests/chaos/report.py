@@ -121,6 +121,6 @@ def _explained(history: History, lease: float) -> Iterator[tuple[Excuse, float]]
     excuses = history.excuses(lease)
     for story in history.stories.values():
         for run, following in zip(story.runs, story.runs[1:], strict=False):
-            covering = [each for each in excuses if each.covers(run, following.began)]
+            covering = [each for each in excuses if each.covers(run, following)]
             if covering and run.how != "raised":
                 yield max(covering, key=lambda each: each.since), following.began

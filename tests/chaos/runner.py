@@ -98,6 +98,7 @@ class Runner:
             what=harm.what,
             pids=harm.pids,
             hosts=harm.hosts,
+            stopped=harm.stopped,
             silence=harm.silence,
         )
 

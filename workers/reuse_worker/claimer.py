@@ -145,6 +145,7 @@ class Claimer:
         self._empty = len(seen.jobs) < count and not seen.refused
         if seen.jobs:
             self._wait = _FIRST_WAIT
+            await self._heartbeat.sure()
         self._slots.take(seen.jobs)
         if seen.dropped:
             log.info("jobs dropped: canceled, expired or deleted", jobs=seen.dropped)

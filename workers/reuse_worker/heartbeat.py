@@ -47,6 +47,7 @@ class Heartbeat:
         self._listening = asyncio.Event()
         self._stops: dict[str, int] = {}
         """What is to be stopped → the number of the newest beat when that was heard."""
+        self._renewed = time.monotonic()
         self._begun = 0
         self._answered = 0
         """The number of the newest beat that was begun, and of the newest that was answered."""
@@ -70,13 +71,22 @@ class Heartbeat:
             async with asyncio.timeout(self._steps.settings.heartbeat.total_seconds()):
                 await self._listening.wait()
 
+    async def sure(self) -> None:
+        """Return when the lease is known to be ours: at once, unless too much time has passed.
+
+        A process that stood still (a paused machine, SIGSTOP) does not know that it has. What it
+        was given before may be somebody else's by now.
+        """
+        if time.monotonic() - self._renewed > self._steps.settings.lease.total_seconds():
+            await self.renewed()
+
     async def run(self) -> None:
         """Beat until canceled.
 
         Raises:
             LeaseLost: the replica is off the books, or Redis was away for 2/3 of its lease.
         """
-        renewed, failures = time.monotonic(), 0
+        self._renewed, failures = time.monotonic(), 0
         pauses = waits()
         while True:
             self._asked.clear()
@@ -86,13 +96,13 @@ class Heartbeat:
                 # A loop that a task had blocked was not away from Redis: it has to ask again
                 # before it may conclude anything.
                 failures += time.monotonic() - sent < self._patience_s + _STALL_S
-                self._fence_if_due(renewed, failures)
+                self._fence_if_due(failures)
                 await asyncio.sleep(next(pauses))
                 continue
             if failures:
-                log.info("redis reached again", away_s=round(sent - renewed, 3))
+                log.info("redis reached again", away_s=round(sent - self._renewed, 3))
                 await self._steps.refresh()
-            renewed, failures = sent, 0
+            self._renewed, failures = sent, 0
             pauses = waits()
             self._obey(answer)
             await self._pause()
@@ -138,8 +148,8 @@ class Heartbeat:
             return answer
         return None
 
-    def _fence_if_due(self, renewed: float, failures: int) -> None:
-        away = time.monotonic() - renewed
+    def _fence_if_due(self, failures: int) -> None:
+        away = time.monotonic() - self._renewed
         if failures > 1 and away > self._steps.settings.lease.total_seconds() * 2 / 3:
             raise LeaseLost(f"no heartbeat was answered for {away:.1f} s")
 

@@ -98,3 +98,23 @@ def test_all_at_once(fleet: FleetProcesses):
     here = {each.pid for each in processes_in(fleet.folder)}
     left = {each.pid for each in replicas if each.host == "b"} - {victim.pid}
     assert here.intersection(each.pid for each in replicas) == left
+
+
+def test_a_host_that_stood_still_begins_nothing_that_is_another_ones_by_now(
+    fleet: FleetProcesses,
+):
+    app = fleet.write(replicas=(1, 1))
+    _, agent = fleet.serve()
+    [first] = fleet.ready(1)
+    stopped = [psutil.Process(agent.pid), psutil.Process(first.pid)]
+    for process in stopped:
+        process.suspend()
+    fleet.agent("b")
+    # The one that stands still has asked Redis for a job, and is given this one.
+    job = app.add.enqueue(1, 2)
+    fleet.finished([job])
+    for process in reversed(stopped):
+        process.resume()
+    fleet.until(lambda: not stopped[1].is_running(), "its end")
+    assert len(fleet.runs(job)) == 1
+    assert first.pid not in fleet.runs(job)

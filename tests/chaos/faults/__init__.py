@@ -21,6 +21,7 @@ class Harm:
     what: str = ""
     pids: tuple[int, ...] = ()
     hosts: tuple[str, ...] = ()
+    stopped: bool = False
     silence: bool = False
 
 

@@ -20,6 +20,15 @@ _ENDS_WITHIN_S = 60.0
 _HEARS_WITHIN_S = 2.0
 
 
+def _killed(process: psutil.Process) -> bool:
+    """Kill a process; return whether it was there to be killed."""
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        return False
+    return True
+
+
 def _suspend(processes: Iterable[psutil.Process]) -> None:
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -46,7 +55,8 @@ class KillReplica(Fault):
         if not there:
             return None
         victim = rng.choice(there)
-        victim.process.kill()
+        if not _killed(victim.process):
+            return None
         return Harm(what=victim.name, pids=(victim.process.pid,))
 
 
@@ -62,7 +72,8 @@ class KillZygote(Fault):
         if not there:
             return None
         victim = rng.choice(there)
-        victim.kill()
+        if not _killed(victim):
+            return None
         # What is not on the books yet cannot be told from a zygote: it has begun no job either.
         return Harm(what=f"pid {victim.pid}", pids=(victim.pid,))
 
@@ -78,9 +89,8 @@ class KillAgent(Fault):
     def inject(self, fleet: Fleet, rng: random.Random) -> Harm | None:
         self._host = rng.choice(HOSTS)
         agent = fleet.agent(self._host)
-        if agent is None:
+        if agent is None or not _killed(agent):
             return None
-        agent.kill()
         return Harm(what=self._host, hosts=(self._host,))
 
     def heal(self, fleet: Fleet) -> None:
@@ -98,9 +108,8 @@ class KillLeader(Fault):
     def inject(self, fleet: Fleet, rng: random.Random) -> Harm | None:
         self._scaler = fleet.leader() or ""
         scaler = fleet.scaler(self._scaler) if self._scaler else None
-        if scaler is None:
+        if scaler is None or not _killed(scaler):
             return None
-        scaler.kill()
         return Harm(what=self._scaler)
 
     def heal(self, fleet: Fleet) -> None:
@@ -147,7 +156,7 @@ class StopReplica(Fault):
         victim = rng.choice(there)
         self._victim = [victim.process]
         _suspend(self._victim)
-        return Harm(what=victim.name, pids=(victim.process.pid,))
+        return Harm(what=victim.name, pids=(victim.process.pid,), stopped=True)
 
     def heal(self, fleet: Fleet) -> None:
         _resume(self._victim)
@@ -190,7 +199,7 @@ class StopHost(Fault):
         _suspend(self._victims)
         self._victims += agent.children(recursive=True)
         _suspend(self._victims)
-        return Harm(what=host, hosts=(host,))
+        return Harm(what=host, hosts=(host,), stopped=True)
 
     def heal(self, fleet: Fleet) -> None:
         _resume(reversed(self._victims))

@@ -42,7 +42,7 @@ def broken(told: Story | None, there: FoundJob | None, *faults: Fault, **more: A
 
 
 def killed(at: float, **more: Any) -> Fault:
-    return Fault(name="SIGKILL", injected=at, healed=at, **{"pids": (1,), **more})
+    return Fault(name="SIGKILL", injected=at, **{"healed": at, "pids": (1,), **more})
 
 
 def silent(since: float, until: float, *hosts: str) -> Fault:
@@ -73,6 +73,11 @@ RERUN = (run(at=10, how=""), run("e2", at=20))
         (story(*RERUN), job(by="e2"), (silent(11, 17, "a"),)),
         (story(*RERUN), job(by="e2"), (silent(11, 12, "a"), silent(14, 16, "a"))),
         (story(run(), run("e2", at=20)), job(by="e2"), (killed(11),)),
+        (
+            story(run(), run("e2", at=20, pid=2)),
+            job(),
+            (killed(11, pids=(2,), healed=21, stopped=True),),
+        ),
         (story(run(how=""), kind="once"), job("failed", losses=1), (killed(11),)),
         (story(*RERUN, kind="segfault"), job(by="e2", losses=1), ()),
         (story(run(how="canceled"), kind="late"), job("failed"), ()),
@@ -192,6 +197,7 @@ def test_a_second_run_of_what_may_run_once_is_found_whatever_happened():
         killed(9),
         killed(21),
         killed(11, pids=(2,)),
+        killed(11, pids=(2,), healed=19, stopped=True),
         killed(11, pids=(), hosts=("b",)),
         killed(11, pids=()),
         silent(11, 12.5),
@@ -217,6 +223,13 @@ def test_a_job_that_died_of_its_neighbour_is_found():
     found = Found(jobs={"j": job("failed", losses=3)}, totals={"main": (0, 1)})
     history = History(stories={"j": story(run(how=""), kind="beside"), "k": deadly})
     assert [each.rule for each in check(history, found, lease=LEASE)] == ["the right state"]
+
+
+def test_what_may_run_only_once_dies_of_its_neighbour_too():
+    deadly = Story(job="k", kind="poison", runs=[run("e9", at=11, how="")])
+    found = Found(jobs={"j": job("failed", losses=1)}, totals={"main": (0, 1)})
+    history = History(stories={"j": story(run(how=""), kind="once beside"), "k": deadly})
+    assert check(history, found, lease=LEASE) == []
 
 
 def test_a_job_that_ran_into_its_timeout_without_having_run_is_found():

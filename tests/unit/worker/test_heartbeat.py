@@ -147,3 +147,23 @@ async def test_renewed_waits_for_a_beat_that_was_sent_afterwards():
         sent[1].set_result(READY)
         await renewed
         beating.cancel()
+
+
+async def test_a_lease_is_sure_until_it_may_have_run_out_and_then_only_after_another_beat():
+    async def ready(number: int) -> Beat:
+        return READY
+
+    server = Server(ready)
+    beating = heart(server)
+    await asyncio.wait_for(beating.sure(), 1)
+    assert server.beats == 0
+
+    # As a process does that is stopped, together with its clock's owner.
+    time.sleep(LEASE_S * 1.5)  # noqa: ASYNC251
+    asking = asyncio.create_task(beating.sure())
+    await asyncio.sleep(0)
+    assert not asking.done()
+    running = asyncio.create_task(beating.run())
+    await asyncio.wait_for(asking, 5)
+    assert server.beats > 0
+    running.cancel()

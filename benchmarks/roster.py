@@ -57,18 +57,18 @@ def peers(folder: Path) -> list[Peer]:
     def python(name: str) -> str:
         return str(folder / name / "bin" / "python")
 
-    main, arq, taskiq = python("main"), python("arq"), python("taskiq")
+    main = python("main")
     return [
         Peer(OURS, "reuse", main, "reuse-queue", _rates(25_000, 9000, 5000, 850)),
         Peer(RQ, "rq_simple", main, "rq", _rates(400, 80, 400, 250), singly=True),
         Peer("rq Worker", "rq_fork", main, "rq", _rates(110, 50, 110, 90), singly=True),
         Peer("celery", "celery_solo", main, "celery", _rates(1500, 1500, 1500, 550)),
-        Peer("dramatiq", "dramatiq_threads", main, "dramatiq", _rates(4000, 1500, 4000, 700)),
-        Peer("huey", "huey_threads", main, "huey", _rates(4000, 1500, 4000, 700)),
-        Peer("arq", "arq_fast", arq, "arq", _rates(2200, 1900, 90, 85)),
-        Peer("saq", "saq_async", main, "saq", _rates(2500, 2500, 700, 450)),
+        Peer("dramatiq", "dramatiq_threads", main, "dramatiq", _rates(5000, 3500, 5000, 750)),
+        Peer("huey", "huey_threads", main, "huey", _rates(3000, 2500, 3000, 730)),
+        Peer("arq", "arq_fast", python("arq"), "arq", _rates(2200, 1900, 90, 85)),
+        Peer("saq", "saq_async", python("saq"), "saq", _rates(2400, 2400, 1200, 500)),
         Peer("streaq", "streaq_async", main, "streaq", _rates(1400, 1400, 700, 450)),
-        Peer("taskiq", "taskiq_stream", taskiq, "taskiq", _rates(2400, 2400, 1500, 600)),
+        Peer("taskiq", "taskiq_stream", python("taskiq"), "taskiq", _rates(2400, 2400, 1500, 600)),
         Peer("docket", "docket_async", main, "pydocket", _rates(3000, 3000, 90, 85)),
     ]
 

@@ -10,12 +10,10 @@ from collections.abc import Callable
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.cli import main, make_argument_parser
 
 from benchmarks.meter import burn, hit
 from benchmarks.peers import URL, kind
 
-os.environ.setdefault("dramatiq_queue_prefetch", "100")
 broker = RedisBroker(url=URL)
 dramatiq.set_broker(broker)
 
@@ -43,5 +41,8 @@ def sender(kind: str) -> Callable[[], object]:
 
 def work() -> None:
     threads = "100" if kind() == "sleep10" else "1"
-    sys.argv[:] = ["dramatiq", __name__, "-p", "1", "-t", threads]
-    sys.exit(main(make_argument_parser().parse_args(sys.argv[1:])))
+    os.execve(  # its worker is a program, which reads the prefetch when it starts
+        sys.executable,
+        [sys.executable, "-m", "dramatiq", __name__, "-p", "1", "-t", threads],
+        {**os.environ, "dramatiq_queue_prefetch": "100"},
+    )

@@ -23,7 +23,7 @@ def latency(peer: Peer, sizes: Sizes) -> dict[str, float]:
         it.ask("one", "noop", warm)
         it.wait(warm)
         sent = it.ask("paced", "noop", count, _GAP_S)
-        starts = it.wait(warm + count).starts[warm:]
+        starts = it.wait(warm + count).starts[-count:]
     waits = sorted((start - moment) * 1000 for start, moment in zip(starts, sent, strict=True))
     return {
         "latency_p50_ms": statistics.median(waits),

@@ -68,7 +68,7 @@ def peers(folder: Path) -> list[Peer]:
         Peer("arq", "arq_fast", python("arq"), "arq", _rates(2200, 1900, 90, 85)),
         Peer("saq", "saq_async", python("saq"), "saq", _rates(2400, 2400, 1200, 500)),
         Peer("streaq", "streaq_async", main, "streaq", _rates(1400, 1400, 700, 450)),
-        Peer("taskiq", "taskiq_stream", python("taskiq"), "taskiq", _rates(2400, 2400, 1500, 600)),
+        Peer("taskiq", "taskiq_stream", main, "taskiq", _rates(2400, 2400, 1500, 600)),
         Peer("docket", "docket_async", main, "pydocket", _rates(3000, 3000, 90, 85)),
     ]
 

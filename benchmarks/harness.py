@@ -24,7 +24,7 @@ from benchmarks.meter import Reading, ran
 from benchmarks.roster import Peer
 
 ROOT = Path(__file__).parent.parent
-PATIENCE_S = 120.0
+PATIENCE_S = 60.0
 SETTLES_S = 0.2
 """What a worker writes after a job, or starts after its first one, is done by then."""
 

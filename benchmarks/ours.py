@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from benchmarks.peers.reuse import env, noop
 from reuse_queue.broker.connection import Connection, Step, command
-from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.facts import EnvironmentState, Replica
-from reuse_queue.job import NewJob, Terms
-from reuse_queue.serializer import serializer
 from reuse_queue.settings import Settings
 
 _PATIENCE_S = 30.0
@@ -24,11 +21,12 @@ _PATIENCE_S = 30.0
 class Operator:
     """Operates the environment of the benchmarks in one Redis."""
 
-    def __init__(self, url: str, env: str = "bench") -> None:
+    def __init__(self, url: str) -> None:
         settings = replace(Settings.from_env(), redis_url=url)
         self._connection = Connection(settings)
         self._scaling = Scaling(self._connection.keys, settings)
-        self._env = env
+        self._env = env.name
+        env.bind(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -63,12 +61,10 @@ class Operator:
         self.empty()
         self._connection.run(self._put_to_sleep())
 
-    def enqueue(self, task: str) -> float:
-        """Enqueue a job of a task without arguments; return the moment before."""
-        data = serializer("json").pack(task, (), {})
-        job = NewJob(id=str(uuid.uuid4()), data=data, terms=Terms(description=task))
+    def enqueue(self) -> float:
+        """Enqueue a no-op; return the moment before."""
         began = time.monotonic()
-        self._connection.run(JobQueue(self._connection.keys).enqueue(self._env, [job]))
+        noop.enqueue()
         return began
 
     def ordered_at(self) -> float:

@@ -66,10 +66,10 @@ def peers(folder: Path) -> list[Peer]:
         Peer("dramatiq", "dramatiq_threads", main, "dramatiq", _rates(5000, 3500, 5000, 750)),
         Peer("huey", "huey_threads", main, "huey", _rates(3000, 2500, 3000, 730)),
         Peer("arq", "arq_fast", python("arq"), "arq", _rates(2200, 1900, 90, 85)),
-        Peer("saq", "saq_async", python("saq"), "saq", _rates(2400, 2400, 1200, 500)),
+        Peer("saq", "saq_async", python("older"), "saq", _rates(2400, 2400, 1200, 500)),
         Peer("streaq", "streaq_async", main, "streaq", _rates(1400, 1400, 700, 450)),
         Peer("taskiq", "taskiq_stream", main, "taskiq", _rates(2400, 2400, 1500, 600)),
-        Peer("docket", "docket_async", main, "pydocket", _rates(3000, 3000, 90, 85)),
+        Peer("docket", "docket_async", python("older"), "pydocket", _rates(3000, 3000, 90, 85)),
     ]
 
 

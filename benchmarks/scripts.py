@@ -1,8 +1,7 @@
 """Claim and finish jobs by our scripts alone: `python -m benchmarks.scripts URL COUNT SIZE LOOPS`.
 
 It prints what took how long. No task is run and no payload read: what is left is what Redis and
-the way to it cost, which no worker can be faster than. Several loops take turns, so that Redis
-need not wait for Python.
+the way to it cost. Several loops take turns, so that Redis need not wait for Python.
 """
 
 from __future__ import annotations
@@ -14,12 +13,11 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from typing import Any
 
-from reuse_queue.broker.connection import Connection, Request, Step
+from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.broker.lease import CLAIMED_FIELDS, Leases, new_token
-from reuse_queue.job import Outcome, Verdict
+from reuse_queue.broker.lease import Leases, new_token
+from reuse_queue.job import Outcome, Recorded, Verdict
 from reuse_queue.settings import Settings
 
 _ENV = "bench"
@@ -49,28 +47,18 @@ class Loop(threading.Thread):
 
     def _turn(self, size: int) -> int:
         began = time.perf_counter()
-        reply = self._connection.run(_raw(self._leases.claim(self.name, size, new_token())))
+        claim = self._connection.run(self._leases.claim(self.name, size, new_token()))
         self.claims.append(time.perf_counter() - began)
-        given = reply[_HEAD - 1]
-        if not given:
-            raise SystemExit(f"a claim brought nothing: {reply}")
-        words = reply[_HEAD : _HEAD + given * CLAIMED_FIELDS]
+        if not claim.jobs:
+            raise SystemExit(f"a claim brought nothing: {claim}")
         ends = [
-            Outcome(job_id=job.decode(), execution=execution.decode(), verdict=Verdict.FINISHED)
-            for job, execution in zip(
-                words[::CLAIMED_FIELDS], words[1::CLAIMED_FIELDS], strict=True
-            )
+            Outcome(job_id=job.id, execution=job.execution, verdict=Verdict.FINISHED)
+            for job in claim.jobs
         ]
-        letters = self._connection.run(_raw(self._leases.finish(self.name, ends)))
-        if letters != b"f" * given:
-            raise SystemExit(f"not all were finished: {letters}")
-        return int(given)
-
-
-def _raw(step: Step[Any]) -> Step[Any]:
-    """Return what the server answers to a step's one request."""
-    request: Request = next(step)
-    return (yield request)
+        became = self._connection.run(self._leases.finish(self.name, ends))
+        if set(became) != {Recorded.FINISHED}:
+            raise SystemExit(f"not all were finished: {became}")
+        return len(ends)
 
 
 def main(url: str, count: int, size: int, loops: int) -> None:

@@ -66,7 +66,7 @@ def _awakened(peer: Peer, times: int) -> dict[str, float]:
         for done in range(1, times + 1):
             it.wait(done)
             operator.empty()
-            moment = operator.enqueue("benchmarks.peers.reuse.noop")
+            moment = operator.enqueue()
             body = it.wait(done + 1).last
             waits.append((body - moment) * 1000)
             starts.append((body - operator.ordered_at()) * 1000)

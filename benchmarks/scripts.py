@@ -21,8 +21,6 @@ from reuse_queue.job import Outcome, Recorded, Verdict
 from reuse_queue.settings import Settings
 
 _ENV = "bench"
-_HEAD = 5
-"""Where the jobs begin in a claim's reply."""
 
 
 class Loop(threading.Thread):

@@ -33,7 +33,7 @@ def test_memory_and_descriptors_stay_where_they_were_however_often_connections_b
         break_all()
     grown = {name: each.memory_info().rss - before[name] for name, each in processes.items()}
     assert max(grown.values()) < MAY_GROW, grown
-    for name, each in processes.items():
-        # One of the two subscriptions, or a line, may just be on its way back.
-        fleet.until(lambda n=name, p=each: abs(p.num_fds() - fds[n]) <= 1, f"{name}'s {fds[name]}")  # type: ignore[misc]
+    # A few may just be on their way back, now or before; one for each break would be many more.
+    more = {name: each.num_fds() - fds[name] for name, each in processes.items()}
+    assert max(more.values()) < BREAKS / 6, more
     assert fleet.snapshot().deaths == ()

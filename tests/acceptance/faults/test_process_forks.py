@@ -14,11 +14,16 @@ TASKS = """
 import multiprocessing
 
 def forked(how: str) -> int:
+    hear, tell = os.pipe()
     if (child := os.fork()) == 0:
         if how == "in a session of its own":
             os.setsid()
+        os.write(tell, b"!")
         time.sleep(600)
         os._exit(0)
+    os.read(hear, 1)
+    os.close(hear)
+    os.close(tell)
     return child
 
 @env.task

@@ -50,6 +50,10 @@ class UnsupportedRedis(ReuseQueueError):
     """This Redis cannot keep a queue safely."""
 
 
+class NewerFormat(ReuseQueueError):
+    """Redis has records of a newer release of reuse_queue: upgrade this one."""
+
+
 class RedisNotInstalled(ReuseQueueError):
     """No Redis server is installed here, neither as a wheel nor as a program on PATH."""
 

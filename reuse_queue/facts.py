@@ -8,6 +8,13 @@ from enum import Enum, StrEnum
 
 from reuse_queue.policy import ReusePolicy
 
+FORMAT = 1
+"""Of the records that we write: raised when a release that knows no newer one would misread them.
+
+Fields that are added and may be ignored do not raise it. What is older is read by every release;
+a record without a format is of 1.
+"""
+
 
 class ReplicaState(StrEnum):
     """The life of a replica, in order."""
@@ -60,6 +67,8 @@ class Replica:
     jobs_done: int = 0
     drain_reason: DrainReason | None = None
     lease_until: datetime | None = None
+    format: int = FORMAT
+    """Of its record: above FORMAT, a newer release ordered it, and nothing else here holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +104,8 @@ class Host:
     lease_until: datetime | None = None
     broken: dict[str, str] = field(default_factory=dict)
     """Target or environment → traceback of why it cannot be loaded here."""
+    format: int = FORMAT
+    """Of its record: above FORMAT, its agent is of a newer release, and it offers nothing to us."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

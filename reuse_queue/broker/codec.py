@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import math
-import pickletools
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reuse_queue.broker import payloads
 from reuse_queue.job import (
     Again,
     Job,
@@ -24,12 +23,11 @@ from reuse_queue.job import (
     When,
 )
 
+_YEARS = (1900, 9000)
 # rq's number for "no limit" and "for ever".
 _NONE = -1
 # rq's limit for a callback that says nothing itself.
 _CALLBACK_TIMEOUT = timedelta(seconds=60)
-# A function's dotted name is within the first bytes of a payload, however long the rest is.
-_NAME_WITHIN = 4096
 
 JOB_FIELDS = (
     "status",
@@ -70,7 +68,7 @@ def moment(text: bytes | None) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(text.decode())
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        return _usual(found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC))
     except (ValueError, OverflowError):
         return None
 
@@ -86,9 +84,14 @@ def moment_ms(text: bytes | None) -> datetime | None:
 def moment_s(seconds: float) -> datetime | None:
     """Return the time of seconds since 1970; None where no calendar has it."""
     try:
-        return datetime.fromtimestamp(seconds, UTC)
+        return _usual(datetime.fromtimestamp(seconds, UTC))
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def _usual(found: datetime) -> datetime | None:
+    """Return a time, unless it is so odd that another zone could not tell it."""
+    return found if _YEARS[0] <= found.year <= _YEARS[1] else None
 
 
 def seconds(duration: timedelta | None) -> int:
@@ -193,15 +196,16 @@ def retry_intervals(retries: int, delays: Sequence[timedelta]) -> list[int | flo
 def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
     """Return the job whose hash has these values of JOB_FIELDS; None where there is none."""
     fields = dict(zip(JOB_FIELDS, values, strict=True))
-    if fields["data"] is None or fields["origin"] is None:
+    # A deleted job may be given a status once more; a truncated one has lost one of the two.
+    if fields["data"] is None and fields["origin"] is None:
         return None
     now = status(fields["status"]) or JobStatus.CREATED
     start_by, end_by = (None, None) if now.ended else _limits(fields["reuse_by"])
     return Job(
         id=job_id,
-        environment=name(fields["origin"]),
+        environment=name(fields["origin"] or b""),
         status=now,
-        task=task_name(fields["data"]),
+        task=payloads.task_name(fields["data"] or b""),
         description=shown(fields["description"]),
         created_at=moment(fields["created_at"]),
         enqueued_at=moment(fields["enqueued_at"]),
@@ -226,22 +230,6 @@ def status(text: bytes | None) -> JobStatus | None:
         return JobStatus(shown(text))
     except ValueError:
         return None
-
-
-def task_name(data: bytes) -> str:
-    """Return the function that a payload calls, or '' where it cannot be read.
-
-    No payload is loaded for it: a pickle could run code.
-    """
-    head = _head(data)
-    try:
-        if head.startswith(b"["):
-            found, _ = json.JSONDecoder().raw_decode(head[1:].decode(errors="ignore").lstrip())
-        else:
-            found = next(arg for op, arg, _ in pickletools.genops(head) if _is_text(op.name))
-    except (ValueError, StopIteration, IndexError, RecursionError):
-        return ""
-    return found if isinstance(found, str) else ""
 
 
 # -------------------------------------------------------------------------------------------
@@ -314,14 +302,3 @@ def _limits(by: bytes | None) -> tuple[datetime | None, datetime | None]:
 
 def _short(number: float) -> int | float:
     return int(number) if number == int(number) else number
-
-
-def _head(data: bytes) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(data, _NAME_WITHIN)
-    except zlib.error:  # it was never compressed
-        return data[:_NAME_WITHIN]
-
-
-def _is_text(opcode: str) -> bool:
-    return "UNICODE" in opcode

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from reuse_queue.broker import codec
 from reuse_queue.broker.connection import Step, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.embedded import FLOORS
 from reuse_queue.errors import UnsupportedRedis
+
+_REGISTRIES = ("wip", "finished", "failed", "deferred", "scheduled", "canceled", "ready")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,8 @@ class ServerFacts:
     """Every queue that rq or we ever made: how many jobs wait in it."""
     prefix: str = "rq"
     """What all keys of rq begin with."""
+    wrong_keys: Mapping[str, str] = field(default_factory=dict)
+    """Keys that hold something else than they should: what they are, and should be."""
 
 
 def probe(keys: Keys) -> Step[ServerFacts]:
@@ -49,15 +54,36 @@ def probe(keys: Keys) -> Step[ServerFacts]:
         command("SMEMBERS", keys.queues()),
     ]
     names = sorted({_text(each).removeprefix(keys.queue("")) for each in queues})
-    lengths = yield [command("LLEN", keys.queue(name)) for name in names]
+    wrong = yield from _wrong_keys(keys, sorted({*names, *map(_text, environments)}))
+    sound = [name for name in names if keys.queue(name) not in wrong]
+    lengths = yield [command("LLEN", keys.queue(name)) for name in sound]
     return ServerFacts(
         at=datetime.fromtimestamp(clock[0] + clock[1] / 1e6, UTC),
         prefix=keys.prefix,
         leader=bool(leader),
         environments=tuple(sorted(_text(each) for each in environments)),
-        queues=dict(zip(names, lengths, strict=True)),
+        queues=dict(zip(sound, lengths, strict=True)),
+        wrong_keys=wrong,
         **_described(info),
     )
+
+
+def _wrong_keys(keys: Keys, names: Sequence[str]) -> Step[dict[str, str]]:
+    """Return the keys of queues and environments that are of another type than they should be."""
+    wanted = {keys.hosts(): "zset", keys.environments(): "set", keys.queues(): "set"}
+    for name in names:
+        wanted |= dict.fromkeys((keys.queue(name), keys.urgent(name)), "list")
+        own = (keys.held(name), keys.replicas(name), keys.ended(name), keys.versions(name))
+        registries = (keys.registry(kind, name) for kind in _REGISTRIES)
+        wanted |= dict.fromkeys((*own, keys.limits(name), *registries), "zset")
+        wanted |= dict.fromkeys((keys.deaths(name), keys.decisions(name)), "stream")
+        wanted |= {keys.environment(name): "hash", keys.workers_of(name): "set"}
+    found = yield [command("TYPE", key) for key in wanted]
+    return {
+        key: f"is a {_text(kind)} and should be a {wanted[key]}"
+        for key, kind in zip(wanted, found, strict=True)
+        if _text(kind) not in {"none", wanted[key]}
+    }
 
 
 def supported(keys: Keys) -> Step[ServerFacts]:
@@ -111,5 +137,5 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
+def _text(raw: bytes | str) -> str:
+    return codec.name(raw) if isinstance(raw, bytes) else raw

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from reuse_queue.broker import codec, records
 from reuse_queue.broker.connection import Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
-from reuse_queue.facts import DrainReason, EnvironmentRecord, Host, Replica, ReplicaState
+from reuse_queue.facts import FORMAT, DrainReason, EnvironmentRecord, Host, Replica, ReplicaState
 from reuse_queue.settings import Settings
 
 
@@ -43,10 +43,13 @@ class Fleet:
         Operators' settings (override, paused, drained) and the state are left as they are; a new
         environment starts ACTIVE. An application (no version) does not overwrite what an agent
         announced. Wakes the scaler if that was news.
+
+        Raises:
+            NewerFormat: a newer release has announced it; nothing was written.
         """
         keys, name = self._keys, record.name
         written = [word for pair in records.announcement(record).items() for word in pair]
-        yield call(
+        theirs = yield call(
             "announce",
             (keys.environments(), keys.environment(name)),
             name,
@@ -54,6 +57,10 @@ class Fleet:
             "agent" if version else "application",
             *written,
         )
+        if theirs > FORMAT:
+            raise records.newer(
+                f"environment {name}", theirs, "upgrade it here, where it is announced"
+            )
 
     def environments(self) -> Step[list[str]]:
         """Return the names of all environments that were ever announced, sorted."""
@@ -83,6 +90,7 @@ class Fleet:
             json.dumps(host.broken, sort_keys=True),
             host.max_replicas,
             int(host.draining),
+            FORMAT,
             *(word for pair in host.offers.items() for word in pair),
         )
         return bool(reply)

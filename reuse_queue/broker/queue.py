@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
+from typing import Any
 
 from reuse_queue.broker import codec, results
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
@@ -68,7 +69,8 @@ class JobQueue:
         Raises:
             JobNotFound: there is no such job.
         """
-        found = yield from self.fetch_many([job_id])
+        hashes = yield [command("HMGET", self._keys.job(job_id), *codec.JOB_FIELDS)]
+        found = yield from self._jobs([job_id], hashes)
         if not found:
             raise JobNotFound(
                 f"there is no job {job_id!r}: it never existed, or its record has expired"
@@ -80,11 +82,14 @@ class JobQueue:
 
         One round trip; one more where there are scheduled ones, to learn when they are due.
         """
-        hashes = yield [command("HMGET", self._keys.job(i), *codec.JOB_FIELDS) for i in job_ids]
-        read = [codec.job(i, values) for i, values in zip(job_ids, hashes, strict=True)]
-        found = [job for job in read if job is not None]
-        due = yield from self._due_at(found)
-        return [replace(job, due_at=due.get(job.id)) for job in found]
+        parts = [job_ids[at : at + MAX_BATCH] for at in range(0, len(job_ids), MAX_BATCH)]
+        # In a script, where one that is no hash cannot hide the others.
+        replies = yield [
+            call("fetch", (), self._keys.job(""), len(part), *part, *codec.JOB_FIELDS)
+            for part in parts
+        ]
+        hashes = [values for reply in replies for values in reply]
+        return (yield from self._jobs(job_ids, hashes))
 
     def result(self, job_id: str) -> Step[Ending]:
         """Return a job's status and the record of its end; (None, None) for no such job.
@@ -192,6 +197,12 @@ class JobQueue:
             "result", (self._keys.job(job_id), self._keys.results(job_id))
         )
         return (codec.status(status), results.result_record(*record) if record else None), newest
+
+    def _jobs(self, job_ids: Sequence[str], hashes: Sequence[Any]) -> Step[list[Job]]:
+        read = [codec.job(i, values) for i, values in zip(job_ids, hashes, strict=True)]
+        found = [job for job in read if job is not None]
+        due = yield from self._due_at(found)
+        return [replace(job, due_at=due.get(job.id)) for job in found]
 
     def _due_at(self, jobs: Iterable[Job]) -> Step[dict[str, datetime]]:
         scheduled = [job for job in jobs if job.status is JobStatus.SCHEDULED]

@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 
 from reuse_queue.broker import codec
 from reuse_queue.broker.codec import texts
+from reuse_queue.errors import NewerFormat
 from reuse_queue.facts import (
+    FORMAT,
     Death,
     DrainReason,
     EnvironmentRecord,
@@ -58,6 +60,24 @@ def whole(text: str | int | None) -> int:
     return number if abs(number) <= _MOST else 0
 
 
+def too_new(found: Fields, what: str, todo: str) -> NewerFormat | None:
+    """Return the error for a record that a newer release has written; None for one that is ours."""
+    theirs = _format(found)
+    return newer(what, theirs, todo) if theirs > FORMAT else None
+
+
+def newer(what: str, theirs: int, todo: str) -> NewerFormat:
+    """Return the error that says what is too new, and what to do about it."""
+    return NewerFormat(
+        f"{what} is of a newer release of reuse_queue (data format {theirs}; this one knows "
+        f"{FORMAT}): {todo}"
+    )
+
+
+def _format(found: Fields) -> int:
+    return whole(found.get("format")) or 1
+
+
 def choice(kind: type[E], text: str | None) -> E | None:
     """Return the member of an enum with that value; None where there is none."""
     return kind(text) if text in set(kind) else None
@@ -69,6 +89,7 @@ def choice(kind: type[E], text: str | None) -> E | None:
 def announcement(record: EnvironmentRecord) -> dict[str, str]:
     """Return the fields that announcing an environment writes."""
     written = {
+        "format": str(FORMAT),
         "keep_warm": flag(on=record.keep_warm),
         "module": record.module,
         "serializer": record.serializer,
@@ -149,11 +170,13 @@ def host(row: Sequence[Any]) -> Host:
     """Return the host that lua/hosts.lua tells of: its name, its lease's end, its hash."""
     name, lease, flat = row
     found = fields(flat)
+    ours = _format(found) <= FORMAT
     return Host(
         name=codec.name(name),
         agent=found.get("agent", ""),
         max_replicas=whole(found.get("max_replicas")),
-        offers=_mapping(found.get("offers")),
+        offers=_mapping(found.get("offers")) if ours else {},
+        format=_format(found),
         draining=found.get("draining") == "1",
         lease_until=moment(lease),
         broken=_mapping(found.get("broken")),
@@ -176,6 +199,8 @@ def replicas(env: str, rows: Iterable[Sequence[Any]]) -> Iterator[Replica]:
     for name, lease, held, flat in rows:
         found = fields(flat)
         state = choice(ReplicaState, found.get("state"))
+        if state is None and _format(found) > FORMAT:
+            state = ReplicaState.ORDERED
         if state is not None:
             yield Replica(
                 name=codec.name(name),
@@ -191,6 +216,7 @@ def replicas(env: str, rows: Iterable[Sequence[Any]]) -> Iterator[Replica]:
                 jobs_done=whole(found.get("jobs_done")),
                 drain_reason=choice(DrainReason, found.get("drain_reason")),
                 lease_until=moment(lease),
+                format=_format(found),
             )
 
 

@@ -10,8 +10,8 @@ from reuse_queue.broker import codec, records
 from reuse_queue.broker.connection import Command, Step, Value, call, command
 from reuse_queue.broker.decisions import action_text, decision_text, decisions
 from reuse_queue.broker.keys import Keys
-from reuse_queue.errors import LeadLost, UnknownEnvironment
-from reuse_queue.facts import Action, Decision, Host, Snapshot
+from reuse_queue.errors import LeadLost, NewerFormat, UnknownEnvironment
+from reuse_queue.facts import FORMAT, Action, Decision, Host, Replica, Snapshot
 from reuse_queue.settings import Settings
 
 _DEATHS = 50
@@ -46,6 +46,7 @@ class Scaling:
 
         Raises:
             UnknownEnvironment: nobody ever announced it and it has no queue.
+            NewerFormat: a newer release has announced it, or ordered a replica of it.
         """
         seen, reply = yield [
             call("hosts", (self._keys.hosts(),), self._keys.host("")),
@@ -153,6 +154,10 @@ def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot | N
         return None
     now, known, backlog, claimed, scheduled, rows, deaths, versions = reply
     found = records.fields(known)
+    replicas = tuple(records.replicas(env, rows))
+    problem = _too_new(env, found, replicas)
+    if problem is not None:
+        raise problem
     offered = {host.offers.get(env) for host in hosts}
     return Snapshot(
         at=datetime.fromtimestamp(now / 1000, UTC),
@@ -162,11 +167,20 @@ def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot | N
         backlog=backlog,
         claimed=claimed,
         scheduled=scheduled,
-        replicas=tuple(records.replicas(env, rows)),
+        replicas=replicas,
         deaths=tuple(map(records.death, deaths)),
         finished_total=records.whole(found.get("finished")),
         failed_total=records.whole(found.get("failed")),
     )
+
+
+def _too_new(env: str, found: records.Fields, replicas: Sequence[Replica]) -> NewerFormat | None:
+    """Return why a snapshot can't be relied on: not even by a scaler that would do nothing."""
+    todo = "upgrade it where this is read: the scaler, or the command"
+    ordered = next((each for each in replicas if each.format > FORMAT), None)
+    if ordered is not None:
+        return records.newer(f"replica {ordered.name}", ordered.format, todo)
+    return records.too_new(found, f"environment {env}", todo)
 
 
 def _words(action: Action) -> tuple[Value, ...]:

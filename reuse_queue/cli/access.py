@@ -14,9 +14,16 @@ from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
+from reuse_queue.cli import tables
 from reuse_queue.cli.names import not_there
 from reuse_queue.embedded import settings_here
-from reuse_queue.errors import JobNotFound, UnknownEnvironment, UnknownReplica
+from reuse_queue.errors import (
+    JobNotFound,
+    NewerFormat,
+    RedisRefused,
+    UnknownEnvironment,
+    UnknownReplica,
+)
 from reuse_queue.facts import Replica, Snapshot
 from reuse_queue.job import Job, JobStatus
 from reuse_queue.settings import Settings
@@ -30,10 +37,15 @@ _NONE_ANNOUNCED = "no agent or application has announced any environment here"
 
 
 class Access:
-    """A connection with the broker's steps, and look-ups that suggest names."""
+    """A connection with the broker's steps, and look-ups that suggest names.
+
+    Attributes:
+        unreadable: environments that `snapshots` left out, and why.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.unreadable: dict[str, str] = {}
         self.connection = Connection(settings)
         self.keys = self.connection.keys
         self.queue = JobQueue(self.keys)
@@ -63,9 +75,14 @@ class Access:
             ) from error
 
     def snapshots(self) -> list[Snapshot]:
-        """Return all environments."""
-        names = self.run(self.fleet.environments())
-        return [self.run(self.scaling.snapshot(name, poke=False)) for name in names]
+        """Return all environments that can be read; the others are in `unreadable` then."""
+        found = []
+        for name in self.run(self.fleet.environments()):
+            try:
+                found.append(self.run(self.scaling.snapshot(name, poke=False)))
+            except (NewerFormat, RedisRefused) as error:
+                self.unreadable[name] = str(error)
+        return found
 
     def replica(self, name: str) -> Replica:
         """Return one replica.
@@ -149,6 +166,10 @@ def with_access(function: Callable[Concatenate[Access, P], R]) -> Callable[..., 
     @wraps(function)
     def command(*args: Any, redis_url: str | None, **options: Any) -> R:
         with closing(Access(settings_for(redis_url))) as access:
-            return function(access, *args, **options)
+            try:
+                return function(access, *args, **options)
+            finally:
+                for name, why in access.unreadable.items():
+                    click.echo(f"Left out: environment {tables.readable(name)}: {why}", err=True)
 
     return command

@@ -36,9 +36,13 @@ def doctor(access: Access, *, targets: tuple[str, ...], as_json: bool) -> None:
     found = [finding for target in targets for finding in _imports(target)]
     facts = access.run(probe(access.keys))
     here = datetime.now(UTC)
+    hosts = [] if access.keys.hosts() in facts.wrong_keys else access.run(access.fleet.hosts())
+    seen, unreadable = access.snapshots(), dict(access.unreadable)
+    # They are findings here.
+    access.unreadable.clear()
     found = [
         Finding(Level.OK, "redis", f"reached at {access.connection}"),
-        *findings(facts, access.run(access.fleet.hosts()), access.snapshots(), here),
+        *findings(facts, hosts, seen, here, unreadable),
         *found,
     ]
     problems = sum(each.level is Level.PROBLEM for each in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from reuse_queue.cli.deaths import dying
 from reuse_queue.cli.names import meant
 from reuse_queue.cli.shapes import breakage
 from reuse_queue.cli.words import duration, plural
-from reuse_queue.facts import Host, Snapshot
+from reuse_queue.facts import FORMAT, Host, Snapshot
 
 
 class Level(StrEnum):
@@ -37,7 +37,11 @@ class Finding:
 
 
 def findings(
-    facts: ServerFacts, hosts: Sequence[Host], seen: Sequence[Snapshot], here: datetime
+    facts: ServerFacts,
+    hosts: Sequence[Host],
+    seen: Sequence[Snapshot],
+    here: datetime,
+    unreadable: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Return what there is to say of a server and the fleet on it.
 
@@ -46,8 +50,16 @@ def findings(
         hosts: the live hosts.
         seen: all environments.
         here: this machine's clock at the time of `facts.at`.
+        unreadable: environments that could not be read, and why.
     """
-    return [*_server(facts, here), *_fleet(facts, hosts, seen), *_queues(facts, seen)]
+    broken = unreadable or {}
+    return [
+        *_server(facts, here),
+        *(Finding(Level.PROBLEM, f"key {key}", why) for key, why in facts.wrong_keys.items()),
+        *_fleet(facts, hosts, seen),
+        *(Finding(Level.PROBLEM, f"environment {name}", why) for name, why in broken.items()),
+        *_queues(facts, [*(each.environment.name for each in seen), *broken]),
+    ]
 
 
 def _server(facts: ServerFacts, here: datetime) -> Iterator[Finding]:
@@ -112,6 +124,10 @@ def _fleet(
     if hosts:
         names = ", ".join(f"{each.name}{' (stopping)' if each.draining else ''}" for each in hosts)
         yield Finding(Level.OK, "hosts", f"{plural(len(hosts), 'host')} alive: {names}")
+        for host in hosts:
+            if host.format > FORMAT:
+                text = "its agent is of a newer release: upgrade the scaler, and this command"
+                yield Finding(Level.PROBLEM, f"host {host.name}", text)
     else:
         text = "none is alive: nothing can start replicas (`reuse-queue agent TARGET`)"
         yield Finding(Level.PROBLEM, "hosts", text)
@@ -147,8 +163,7 @@ def _environment(seen: Snapshot, hosts: Sequence[Host]) -> Iterator[Finding]:
             yield Finding(Level.OK, what, f"offered {where}, {plural(seen.backlog, 'job')} queued")
 
 
-def _queues(facts: ServerFacts, seen: Sequence[Snapshot]) -> Iterator[Finding]:
-    known = [each.environment.name for each in seen]
+def _queues(facts: ServerFacts, known: Sequence[str]) -> Iterator[Finding]:
     for name, length in facts.queues.items():
         if length and name not in known:
             close = meant(name, known)

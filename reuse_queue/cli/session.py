@@ -21,7 +21,7 @@ from reuse_queue.cli.seen import Pace, Seen, look
 from reuse_queue.cli.views import View
 from reuse_queue.cli.words import plural
 from reuse_queue.embedded import EmbeddedRedis, last_lines
-from reuse_queue.errors import RedisUnavailable
+from reuse_queue.errors import NewerFormat, RedisRefused, RedisUnavailable
 
 _FRAME_S, _POLL_S = 0.5, 0.1
 _COMMAND_GRACE_S, _FORCE_GRACE_S = 5.0, 5.0
@@ -220,7 +220,7 @@ class Session:
             try:
                 seen = await self._look()
                 self._seen = replace(seen, rates=self._pace.rates(seen.environments))
-            except RedisUnavailable as error:
+            except (RedisUnavailable, RedisRefused, NewerFormat) as error:
                 status = str(error)
             up = timedelta(seconds=time.monotonic() - self._started)
             self._view.show(self._seen, up, status)

@@ -55,6 +55,16 @@ class Column:
     """Is cut on a terminal that is too narrow."""
 
 
+def readable(text: str) -> str:
+    """Return a text that is safe on a terminal: what could steer that is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
 def print_json(shape: Any) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(shape, indent=2, ensure_ascii=False))
@@ -62,6 +72,7 @@ def print_json(shape: Any) -> None:
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], empty: str) -> None:
     """Print rows under headings; `empty` is the line for none (not printed where piped)."""
+    rows = [[readable(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
         click.echo("\n".join(plain_table(columns, rows)))
     elif rows:
@@ -72,7 +83,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], empty:
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """Print named values, one or more lines each; empty ones are left out."""
-    shown = [(name, value) for name, value in fields if value]
+    shown = [(name, readable(value)) for name, value in fields if value]
     width = max((len(name) for name, _ in shown), default=0) + 2
     for name, value in shown:
         first, *rest = _lines(value, width)

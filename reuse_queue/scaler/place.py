@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from reuse_queue.facts import Host, Replica
+from reuse_queue.facts import FORMAT, Host, Replica
 from reuse_queue.scaler.plan import Plan, Start
 
 
@@ -112,6 +112,9 @@ class _Rooms:
         if leaving:
             return f"the hosts that offer environment {env} are draining: {', '.join(leaving)}"
         missing = "no live host offers environment " + env
+        newer = [each.name for each in self._hosts if each.format > FORMAT]
+        if newer:
+            missing += f"; upgrade this scaler: of a newer release are {', '.join(newer)}"
         return missing if self._hosts else f"{missing}: there is no live host at all"
 
     def _take(self, host: str, env: str) -> None:

@@ -75,7 +75,7 @@ MANY = settings(max_examples=150, deadline=None)
 def test_a_job_is_read_from_any_hash(values: list[bytes | None]):
     fields = dict(zip(codec.JOB_FIELDS, values, strict=True))
     job = codec.job("j1", values)
-    assert (job is None) == (fields["data"] is None or fields["origin"] is None)
+    assert (job is None) == (fields["data"] is None and fields["origin"] is None)
 
 
 def test_one_broken_field_leaves_the_others():

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Collection, Coroutine, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,7 +23,7 @@ from reuse_agent.supervisor import Supervisor
 from reuse_agent.target import Target
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.lease import Leases
-from reuse_queue.errors import HostTaken, TargetNotLoaded
+from reuse_queue.errors import HostTaken, RedisRefused, TargetNotLoaded
 from reuse_queue.facts import Replica
 from reuse_queue.settings import Settings
 
@@ -62,6 +63,8 @@ class Agent:
         self._stop_now = asyncio.Event()
         self._names: set[str] = set()
         """Every environment that this host has served."""
+        self._unknown: set[str] = set()
+        """Those whose books could not be read."""
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let the replicas finish; at once at a second one.
@@ -127,7 +130,7 @@ class Agent:
     async def _end_former(self) -> None:
         """End what the agent before this one has left: it died with that."""
         envs = await self._link.ask(self._link.fleet.environments)
-        books = await self._link.ask(lambda: self._link.fleet.assigned(self._settings.host, envs))
+        books, _ = await self._books(envs)
         named = {replica.name: replica for replica in books}
         # What was only ordered can be started here, once the targets are loaded.
         for deed in reconcile(books, {}, self._here(loading=envs)):
@@ -168,13 +171,13 @@ class Agent:
 
     async def _reconcile(self, supervisor: Supervisor) -> None:
         self._names |= {target.environment for target in self._targets if target.environment}
-        books = await self._link.ask(self._assigned)
-        supervisor.listed(books)
+        books, unknown = await self._books(self._names)
+        supervisor.listed(books, but=unknown)
         named = {replica.name: replica for replica in books}
         unsettled = supervisor.starting() | self._ends.names | self._ends.reported
         loading = [target.environment for target in self._targets if target.loading]
         here = self._here(loading=loading, unsettled=unsettled)
-        for deed in reconcile(books, supervisor.running(), here):
+        for deed in reconcile(books, supervisor.running(but=unknown), here):
             if deed.do is Do.START:
                 self._start(supervisor, named[deed.replica])
             elif deed.do is Do.END:
@@ -184,10 +187,28 @@ class Agent:
             else:
                 supervisor.terminate(deed.replica, deed.why)
 
-    def _assigned(self) -> Step[list[Replica]]:
+    async def _books(self, names: Collection[str]) -> tuple[list[Replica], set[str]]:
+        """Return what belongs here, and the environments of which Redis does not tell that."""
+        try:
+            return await self._link.ask(lambda: self._assigned(names), refusals=1), set()
+        except RedisRefused:
+            pass  # whose it is shows below, one by one
+        books: list[Replica] = []
+        unknown: set[str] = set()
+        for name in sorted(names):
+            try:
+                books += await self._link.ask(partial(self._assigned, [name]), refusals=1)
+            except RedisRefused as error:
+                unknown.add(name)
+                if name not in self._unknown:
+                    log.warning("books cannot be read", environment=name, reason=str(error))
+        self._unknown = unknown
+        return books, unknown
+
+    def _assigned(self, names: Collection[str]) -> Step[list[Replica]]:
         # What is reported from here on may still be in the answer.
         self._ends.reported.clear()
-        return self._link.fleet.assigned(self._settings.host, sorted(self._names))
+        return self._link.fleet.assigned(self._settings.host, sorted(names))
 
     def _here(self, *, loading: Collection[str], unsettled: Collection[str] = ()) -> Here:
         settings = self._settings
@@ -207,7 +228,7 @@ class Agent:
             supervisor.start(replica, target.zygote)
 
     def _do_without(self, deed: Deed, replica: Replica) -> None:
-        self._ends.add(End(replica=replica, cause=deed.why, charged=None, asked=True))
+        self._ends.add(End(replica=replica, cause=deed.why, charged=None, asked=deed.asked))
 
     async def _renew(self, supervisor: Supervisor) -> None:
         every = self._settings.lease / 6
@@ -218,7 +239,9 @@ class Agent:
 
     async def _renew_in(self, env: str, supervisor: Supervisor) -> None:
         leases = Leases(self._connection.keys, env, self._settings)
-        await self._link.ask(lambda: leases.renew(supervisor.alive().get(env, [])))
+        # Refused, it is tried again in time: the others' leases must not wait for it.
+        with contextlib.suppress(RedisRefused):
+            await self._link.ask(lambda: leases.renew(supervisor.alive().get(env, [])), refusals=1)
 
     # -- what it hears ----------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
-from reuse_queue.facts import Replica, ReplicaState
+from reuse_queue.facts import FORMAT, Replica, ReplicaState
 
 
 class Do(Enum):
@@ -29,6 +29,8 @@ class Deed:
     do: Do
     replica: str
     why: str = ""
+    asked: bool = True
+    """Its end is no fault of anything here: it counts as no death."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +85,12 @@ def reconcile(
 
 def _without(replica: Replica, here: Here) -> Deed | None:
     name, env = replica.name, replica.environment
+    if replica.format > FORMAT:
+        why = (
+            f"its order is of a newer release of reuse_queue (data format {replica.format}; this "
+            f"agent knows {FORMAT}): upgrade it on this host"
+        )
+        return Deed(do=Do.END, replica=name, why=why, asked=False)
     if replica.state is not ReplicaState.ORDERED:
         return Deed(do=Do.END, replica=name, why="it ended with the agent before this one")
     if here.draining:

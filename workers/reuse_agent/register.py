@@ -13,7 +13,7 @@ from reuse_agent.identity import Presence
 from reuse_agent.link import Link
 from reuse_agent.target import Target
 from reuse_queue.broker.scaling import Scaling
-from reuse_queue.errors import HostTaken, UnknownEnvironment
+from reuse_queue.errors import HostTaken, NewerFormat, RedisRefused, UnknownEnvironment
 from reuse_queue.facts import EnvironmentRecord, Host
 
 log = structlog.get_logger()
@@ -31,6 +31,9 @@ class Register:
         self._me = identity.mine()
         self._news = asyncio.Event()
         self._announced: dict[str, tuple[EnvironmentRecord, str]] = {}
+        self._withheld: dict[str, str] = {}
+        """Environments that a newer release has announced: what this host offers is not for it."""
+        self._refused: dict[str, str] = {}
 
     def changed(self) -> None:
         """Write the record soon."""
@@ -104,25 +107,40 @@ class Register:
             record, version = target.record, target.version
             if record is None:
                 continue
-            if record.name not in known or self._announced.get(target.name) != (record, version):
-                await self._announce_one(record, version)
+            told = record.name in known and self._announced.get(target.name) == (record, version)
+            if not told and await self._announce_one(record, version):
                 self._announced[target.name] = record, version
 
-    async def _announce_one(self, record: EnvironmentRecord, version: str) -> None:
-        await self._link.ask(lambda: self._link.fleet.announce(record, version))
+    async def _announce_one(self, record: EnvironmentRecord, version: str) -> bool:
+        """Announce an environment; one whose record is not to be written must not cost the rest."""
+        name = record.name
+        try:
+            await self._link.ask(lambda: self._link.fleet.announce(record, version), refusals=1)
+        except (NewerFormat, RedisRefused) as error:
+            if self._refused.get(name) != str(error):
+                log.warning("environment not announced", environment=name, reason=str(error))
+            self._refused[name] = str(error)
+            if isinstance(error, NewerFormat):
+                self._withheld[name] = str(error)
+            return False
+        self._refused.pop(name, None)
+        self._withheld.pop(name, None)
+        return True
 
     async def _written(self, *, takeover: bool = False) -> bool:
         broken = {
             target.environment or await self._known(target.name): target.broken
             for target in self._targets
             if target.broken
-        }
+        } | self._withheld
         host = Host(
             name=self._host,
             agent=self._me,
             max_replicas=self._max_replicas,
             offers={
-                target.environment: target.version for target in self._targets if target.version
+                target.environment: target.version
+                for target in self._targets
+                if target.version and target.environment not in self._withheld
             },
             draining=self.draining,
             broken=broken,
@@ -145,7 +163,7 @@ class Register:
 
     async def _record(self, scaling: Scaling, env: str) -> EnvironmentRecord | None:
         try:
-            snapshot = await self._link.ask(lambda: scaling.snapshot(env, poke=False))
-        except UnknownEnvironment:
+            snapshot = await self._link.ask(lambda: scaling.snapshot(env, poke=False), refusals=1)
+        except (UnknownEnvironment, NewerFormat, RedisRefused):
             return None
         return snapshot.environment

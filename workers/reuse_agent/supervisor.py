@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 
 import structlog
@@ -46,9 +46,13 @@ class Supervisor:
 
     # -- what there is ----------------------------------------------------------------------
 
-    def running(self) -> dict[str, Running]:
-        """Return the replicas that have a process."""
-        return {name: each.running() for name, each in self._charges.items() if each.process}
+    def running(self, but: Collection[str] = ()) -> dict[str, Running]:
+        """Return the replicas that have a process, but for those of some environments."""
+        return {
+            name: each.running()
+            for name, each in self._charges.items()
+            if each.process and each.replica.environment not in but
+        }
 
     def starting(self) -> set[str]:
         """Return the replicas whose process is just being started."""
@@ -65,11 +69,12 @@ class Supervisor:
                 found.setdefault(each.replica.environment, []).append(name)
         return found
 
-    def listed(self, books: Iterable[Replica]) -> None:
-        """Take in what the books say of the replicas here."""
+    def listed(self, books: Iterable[Replica], but: Collection[str] = ()) -> None:
+        """Take in what the books say of the replicas here, but for those of some environments."""
         named = {replica.name: replica for replica in books}
         for name, each in self._charges.items():
-            each.listed(named.get(name))
+            if each.replica.environment not in but:
+                each.listed(named.get(name))
 
     # -- what is done -----------------------------------------------------------------------
 

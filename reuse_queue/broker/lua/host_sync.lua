@@ -2,7 +2,7 @@
 -- KEYS  1 hosts, 2 the host, 3 … the versions of each environment that it offers
 -- ARGV  1 host, 2 agent, 3 1 to take the name from a live agent, 4 lease (ms), 5 wake channel,
 --       6 what the hash of a host starts with, 7 offers (JSON), 8 broken (JSON), 9 max_replicas,
---       10 draining, then the environment and the version for each of KEYS from 3 on
+--       10 draining, 11 format, then the environment and the version for each of KEYS from 3 on
 -- returns 1 written, 0 another live agent has that name
 -- flags allow-oom
 -- include now
@@ -16,7 +16,7 @@ if live and seen[1] ~= agent and ARGV[3] ~= '1' then return 0 end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now_ms)
 redis.call('ZADD', KEYS[1], now_ms + lease, name)
 redis.call('HSET', KEYS[2], 'agent', agent, 'offers', ARGV[7], 'broken', ARGV[8], 'max_replicas',
-  ARGV[9], 'draining', ARGV[10])
+  ARGV[9], 'draining', ARGV[10], 'format', ARGV[11])
 redis.call('PEXPIRE', KEYS[2], lease)
 if live and seen[1] == agent and seen[2] == ARGV[7] and seen[3] == ARGV[8] and seen[4] == ARGV[9]
   and seen[5] == ARGV[10] then
@@ -26,7 +26,7 @@ end
 -- What this host was known for before may be news for the scaler just as well.
 local concerned, offered = {}, {}
 for at = 3, #KEYS do
-  local env, version = ARGV[5 + 2 * at], ARGV[6 + 2 * at]
+  local env, version = ARGV[6 + 2 * at], ARGV[7 + 2 * at]
   -- Later than any other, within one millisecond too: the last one is the current one.
   local newest = redis.pcall('ZRANGE', KEYS[at], -1, -1, 'WITHSCORES')[2] or 0
   -- One environment's broken key must not cost the host the others.
@@ -51,7 +51,7 @@ for _, host in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
 end
 for at = 3, #KEYS do
   for _, version in ipairs(redis.pcall('ZRANGE', KEYS[at], 0, -1)) do
-    if not offered[ARGV[5 + 2 * at] .. ' ' .. version] then
+    if not offered[ARGV[6 + 2 * at] .. ' ' .. version] then
       redis.call('ZREM', KEYS[at], version)
     end
   end

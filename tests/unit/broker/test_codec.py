@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rq.job import Job as RqJob
 from rq.job import Retry
 
-from reuse_queue.broker import codec, results
+from reuse_queue.broker import codec, payloads, results
 from reuse_queue.job import Job, JobStatus, Priority, ResultKind, Terms
 from reuse_queue.serializer import SerializerName, serializer
 
@@ -191,23 +191,23 @@ class Trap:
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_function_is_named_whatever_serializer_wrote_it(name: SerializerName, packed: bool):
     data = serializer(name).pack("app.classify", (1, "x" * 100_000), {})
-    assert codec.task_name(data if packed else zlib.decompress(data)) == "app.classify"
+    assert payloads.task_name(data if packed else zlib.decompress(data)) == "app.classify"
 
 
 def test_no_pickle_is_loaded_to_name_its_function():
     data = pickle.dumps(("app.classify", None, (Trap(),), {}), protocol=pickle.HIGHEST_PROTOCOL)
-    assert codec.task_name(zlib.compress(data)) == "app.classify"
+    assert payloads.task_name(zlib.compress(data)) == "app.classify"
 
 
 @given(st.binary(max_size=200))
 def test_rubbish_names_a_function_or_none_but_raises_nothing(data: bytes):
-    assert isinstance(codec.task_name(data), str)
-    assert isinstance(codec.task_name(zlib.compress(data)), str)
+    assert isinstance(payloads.task_name(data), str)
+    assert isinstance(payloads.task_name(zlib.compress(data)), str)
 
 
 @pytest.mark.parametrize("data", [b"", b"[", b"[1]", b"{}", pickle.dumps(1), b"\x80\x05"])
 def test_a_payload_that_calls_nothing_names_nothing(data: bytes):
-    assert codec.task_name(data) == ""
+    assert payloads.task_name(data) == ""
 
 
 # -- results --------------------------------------------------------------------------------

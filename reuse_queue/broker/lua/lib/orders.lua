@@ -2,6 +2,8 @@
 -- KEYS  those of roll, then 4 hosts
 -- ARGV  those of roll, then 6 lease (ms)
 -- include drain
+-- Of the record of a replica: facts.FORMAT.
+local FORMAT = 1
 local function start(name, host, version)
   local lease = tonumber(redis.call('ZSCORE', KEYS[4], host) or 0)
   if lease <= now_ms or redis.call('HGET', env_key, 'drained') == '1'
@@ -9,7 +11,7 @@ local function start(name, host, version)
     return false
   end
   redis.call('HSET', replica_key(name), 'environment', env, 'host', host, 'version', version,
-    'state', 'ordered', 'ordered_at', now_ms)
+    'state', 'ordered', 'ordered_at', now_ms, 'format', FORMAT)
   redis.call('ZADD', replicas_key, now_ms + tonumber(ARGV[6]), name)
   redis.call('SADD', own .. 'assigned:' .. host, name)
   redis.call('PUBLISH', orders .. host, env)

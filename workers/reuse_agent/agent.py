@@ -65,6 +65,7 @@ class Agent:
         """Every environment that this host has served."""
         self._unknown: set[str] = set()
         """Those whose books could not be read."""
+        self._unrenewed: set[str] = set()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let the replicas finish; at once at a second one.
@@ -189,19 +190,19 @@ class Agent:
 
     async def _books(self, names: Collection[str]) -> tuple[list[Replica], set[str]]:
         """Return what belongs here, and the environments of which Redis does not tell that."""
+        books, unknown = list[Replica](), set[str]()
         try:
-            return await self._link.ask(lambda: self._assigned(names), refusals=1), set()
-        except RedisRefused:
-            pass  # whose it is shows below, one by one
-        books: list[Replica] = []
-        unknown: set[str] = set()
-        for name in sorted(names):
-            try:
-                books += await self._link.ask(partial(self._assigned, [name]), refusals=1)
-            except RedisRefused as error:
-                unknown.add(name)
-                if name not in self._unknown:
-                    log.warning("books cannot be read", environment=name, reason=str(error))
+            books = await self._link.ask(lambda: self._assigned(names), refusals=1)
+        except RedisRefused as error:
+            for name in names:  # whose it is shows one by one
+                try:
+                    books += await self._link.ask(partial(self._assigned, [name]), refusals=1)
+                except RedisRefused:
+                    unknown.add(name)
+            if unknown - self._unknown:
+                log.warning("redis refuses", environments=sorted(unknown), reason=str(error))
+        if self._unknown and not unknown:
+            log.info("redis reached again")
         self._unknown = unknown
         return books, unknown
 
@@ -239,9 +240,15 @@ class Agent:
 
     async def _renew_in(self, env: str, supervisor: Supervisor) -> None:
         leases = Leases(self._connection.keys, env, self._settings)
-        # Refused, it is tried again in time: the others' leases must not wait for it.
-        with contextlib.suppress(RedisRefused):
+        try:
             await self._link.ask(lambda: leases.renew(supervisor.alive().get(env, [])), refusals=1)
+        except RedisRefused as error:
+            # Tried again in time: the others' leases must not wait for these.
+            if env not in self._unrenewed:
+                log.warning("redis refuses to renew", environment=env, reason=str(error))
+            self._unrenewed.add(env)
+        else:
+            self._unrenewed.discard(env)
 
     # -- what it hears ----------------------------------------------------------------------
 

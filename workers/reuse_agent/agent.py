@@ -63,9 +63,8 @@ class Agent:
         self._stop_now = asyncio.Event()
         self._names: set[str] = set()
         """Every environment that this host has served."""
-        self._unknown: set[str] = set()
-        """Those whose books could not be read."""
-        self._unrenewed: set[str] = set()
+        # Where Redis refuses to show the books, and to renew.
+        self._unknown, self._unrenewed = set[str](), set[str]()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let the replicas finish; at once at a second one.
@@ -207,8 +206,7 @@ class Agent:
         return books, unknown
 
     def _assigned(self, names: Collection[str]) -> Step[list[Replica]]:
-        # What is reported from here on may still be in the answer.
-        self._ends.reported.clear()
+        self._ends.reported.clear()  # what is reported from here on may still be in the answer
         return self._link.fleet.assigned(self._settings.host, sorted(names))
 
     def _here(self, *, loading: Collection[str], unsettled: Collection[str] = ()) -> Here:
@@ -240,15 +238,17 @@ class Agent:
 
     async def _renew_in(self, env: str, supervisor: Supervisor) -> None:
         leases = Leases(self._connection.keys, env, self._settings)
+        alive, others = supervisor.alive().get(env, []), self._unrenewed - {env}
+        # Refused, it is tried again in time: the leases of other environments must not wait.
         try:
-            await self._link.ask(lambda: leases.renew(supervisor.alive().get(env, [])), refusals=1)
+            await self._link.ask(lambda: leases.renew(alive), refusals=1)
         except RedisRefused as error:
-            # Tried again in time: the others' leases must not wait for these.
             if env not in self._unrenewed:
                 log.warning("redis refuses to renew", environment=env, reason=str(error))
-            self._unrenewed.add(env)
-        else:
-            self._unrenewed.discard(env)
+            others |= {env}
+        if env in self._unrenewed - others:
+            log.info("redis reached again", environment=env)
+        self._unrenewed = others
 
     # -- what it hears ----------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ def measure(
     return {
         "runs": runs,
         "rounds": rounds,
+        "quick": sizes == QUICK,
         "took_s": round(time.monotonic() - began),
         "peers": {
             peer.name: {"version": peer.release(), "settings": peer.settings()} for peer in chosen

@@ -71,7 +71,7 @@ def bulk(kind: str) -> Callable[[int], object]:
 def work() -> None:
     """Run a scaler and an agent; the agent takes this process over."""
     target = f"{__name__}:{'single' if kind() in _SINGLE else 'env'}"
-    environ = {**os.environ, "REUSE_QUEUE_LOG_LEVEL": "warning", "REUSE_QUEUE_REDIS_URL": URL}
+    environ = {**os.environ, "REUSE_QUEUE_REDIS_URL": URL}
     subprocess.Popen([sys.executable, "-m", "reuse_queue", "scaler"], env=environ)
     os.execve(
         sys.executable,

@@ -25,6 +25,7 @@ def results(ours: dict[str, list[float]], **peers: dict[str, list[float]]) -> di
     return {
         "runs": runs,
         "rounds": 3,
+        "quick": False,
         "took_s": 60,
         "peers": {
             peer: {"version": "1", "settings": "its own"} for peer in ("reuse_queue", *peers)

@@ -37,6 +37,7 @@ _PAGE, _FIGURES = "performance.md", "performance.json"
 @click.option("--rounds", type=click.IntRange(min=1), help="Default: 3; 1 where it is quick.")
 @click.option("--envs", default=str(ROOT / ".venv-bench"), hidden=True, type=Path)
 @click.option("--to", type=Path, help="The folder to write into.")
+@click.option("--note", default="", help="What readers of the page should know of this run.")
 @click.option("--report", is_flag=True, help="Measure nothing: write the page of --to anew.")
 def main(
     names: tuple[str, ...],
@@ -44,6 +45,7 @@ def main(
     rounds: int | None,
     envs: Path,
     to: Path | None,
+    note: str,
     **flags: bool,
 ) -> None:
     """Run, then report."""
@@ -57,7 +59,7 @@ def main(
         sizes = QUICK if flags["quick"] else FULL
         turns = rounds or (1 if flags["quick"] else 3)
         found = measure(chosen, only or tuple(SCENARIOS), sizes, turns)
-        (folder / _FIGURES).write_text(json.dumps(found, indent=1) + "\n")
+        (folder / _FIGURES).write_text(json.dumps(found | {"note": note}, indent=1) + "\n")
     results = json.loads((folder / _FIGURES).read_text())
     (folder / _PAGE).write_text(page(results, (_DOCS / _PAGE).read_text()))
     plot(Figures(results["runs"]), folder / "performance.svg")

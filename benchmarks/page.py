@@ -43,12 +43,12 @@ def _where(results: dict[str, Any]) -> str:
     machine, rounds = results["machine"], results["rounds"]
     loads = [run["load"] for run in results["runs"]]
     times = "one round" if rounds == 1 else f"{rounds} rounds, medians with the range"
-    times += " of short runs (`--quick`)" if results["quick"] else ""
+    times += " of short runs (`--quick`)" if results.get("quick") else ""
     return (
         f"{machine['cores']} cores, Python {machine['python']}, {machine['redis']} on loopback; "
         f"{times}, in {results['took_s'] / 60:.0f} minutes. The load before a run was "
         f"{statistics.median(loads):.1f} in the median, at most {max(loads):.1f}: most of that is "
-        "the run before it."
+        "the run before it." + (f"\n\n{results['note']}" if results.get("note") else "")
     )
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import version
 
 from reuse_queue.broker.connection import Connection, Step
@@ -38,7 +39,7 @@ class Steps:
         details = {
             "hostname": self.settings.host,
             "python_version": platform.python_version(),
-            "version": version("rq"),
+            "version": rq_version(),
         }
         step = self._fleet.register(self.env, self.replica, os.getpid(), details)
         return await self.connection.arun(step, patience=patience)
@@ -93,3 +94,9 @@ class Steps:
     async def release(self, known: Sequence[str]) -> int:
         """Give back all that the replica holds except the known executions; return how many."""
         return await self.connection.arun(self._leases.release(self.replica, known=known))
+
+
+@cache
+def rq_version() -> str:
+    """Return the release of rq whose format is spoken here, looked up once for all forks."""
+    return version("rq")

@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import threading
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -33,6 +32,7 @@ from reuse_queue.messages import (
 )
 from reuse_queue.settings import Settings
 from reuse_worker import fingerprint, spawn, target
+from reuse_worker.steps import rq_version
 
 log = structlog.get_logger()
 
@@ -136,7 +136,7 @@ class Zygote:
 def _rehearse(settings: Settings) -> None:
     """Do here once what would else be done first, and slowly, by every replica."""
     scripts.warm()
-    version("rq")
+    rq_version()
     asyncio.run(_meet(settings))
 
 

@@ -155,8 +155,9 @@ class JobQueue:
             return []
         verb = "ZRANGE" if status in _NEXT_FIRST else "ZREVRANGE"
         found = yield command(verb, self._keys.registry(kind, env), start, start + count - 1)
+        names = [codec.name(member) for member in found]
         # What runs is registered by job and execution.
-        return [codec.name(member).split(":")[0] for member in found]
+        return [each.rpartition(":")[0] for each in names] if status is JobStatus.STARTED else names
 
     def counts(self, env: str) -> Step[dict[JobStatus, int]]:
         """Return how many jobs of an environment are in each status that has a registry."""

@@ -80,7 +80,7 @@ class Access:
         for name in self.run(self.fleet.environments()):
             try:
                 found.append(self.run(self.scaling.snapshot(name, poke=False)))
-            except (NewerFormat, RedisRefused) as error:
+            except (NewerFormat, RedisRefused, UnknownEnvironment) as error:
                 self.unreadable[name] = str(error)
         return found
 

@@ -6,6 +6,8 @@
 -- include traceback
 local urgent_key, limits_key = KEYS[15], KEYS[16]
 local AGAIN_MS = 5000
+-- What a claim would start, and what is to become that.
+local WAITS = {queued = true, created = true, scheduled = true}
 
 local function too_late(id, start_by, job)
   if start_by and start_by <= now_ms then
@@ -38,7 +40,7 @@ local function expire(id)
   local first = math.min(start_by or end_by or 0, end_by or start_by or 0)
   if first > now_ms then
     return first
-  elseif first > 0 and (job[1] == 'queued' or job[1] == 'scheduled') then
+  elseif first > 0 and WAITS[job[1]] then
     end_waiting(id, job[1], too_late(id, start_by, job), job[5])
   elseif first > 0 and job[1] == 'started' then
     -- Its replica keeps the deadline of what runs; it may still come back to the queue.

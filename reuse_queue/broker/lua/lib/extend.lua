@@ -14,7 +14,8 @@ local function extend(name)
   redis.call('EXPIRE', worker_key .. ':executions', lasts)
   local until_s = math.floor(seconds) + lasts
   for _, member in ipairs(redis.pcall('SMEMBERS', worker_key .. ':executions')) do
-    local id, execution = string.match(member, '^([^:]*):?(.*)$')
+    local id, execution = string.match(member, '^(.*):([^:]*)$')
+    id, execution = id or member, execution or ''
     redis.pcall('ZADD', KEYS[2], 'XX', until_s, member)
     redis.pcall('ZADD', rq .. 'executions:' .. id, 'XX', until_s, execution)
     redis.call('EXPIRE', rq .. 'executions:' .. id, lasts)

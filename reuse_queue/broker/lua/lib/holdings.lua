@@ -4,7 +4,7 @@
 local front = {}
 
 local function holding(member)
-  local id, execution = string.match(member, '^([^:]+):(.+)$')
+  local id, execution = string.match(member, '^(.+):([^:]+)$')
   if not id then
     return nil
   end

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from benchmarks.roster import OURS
+from benchmarks.roster import DROP_IN, OURS
 
 
 class Figures:
@@ -42,7 +42,7 @@ class Figures:
         found = [
             (peer, middle)
             for peer in self.peers
-            if peer != OURS and (middle := self.median(peer, name)) is not None
+            if peer not in {OURS, DROP_IN} and (middle := self.median(peer, name)) is not None
         ]
         if not found:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.figures import Figures
-from benchmarks.roster import OURS
+from benchmarks.roster import DROP_IN, OURS
 
 _PANELS = [
     ("drain1_per_s", "No-ops drained by one process, jobs/s", "{:,.0f}"),
@@ -41,7 +41,7 @@ def plot(figures: Figures, path: Path) -> None:
             for peer in reversed(figures.peers)
             if (middle := figures.median(peer, figure)) is not None
         }
-        colours = [_OURS if peer == OURS else _THEIRS for peer in bars]
+        colours = [_OURS if peer in {OURS, DROP_IN} else _THEIRS for peer in bars]
         drawn = axis.barh(list(bars), list(bars.values()), color=colours)
         axis.bar_label(drawn, [form.format(each) for each in bars.values()], padding=3, fontsize=8)
         axis.set_title(title, fontsize=10)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 OURS = "reuse_queue"
+DROP_IN = "reuse_queue's rq worker"
+"""Ours as well: what rq's users get by one line; no peer to compare with."""
 RQ = "rq SimpleWorker"
 _ADAPTERS = Path(__file__).parent / "peers"
 
@@ -60,6 +62,9 @@ def peers(folder: Path) -> list[Peer]:
     main = python("main")
     return [
         Peer(OURS, "reuse", main, "reuse-queue", _rates(25_000, 9000, 5000, 850)),
+        Peer(
+            DROP_IN, "reuse_drop_in", main, "reuse-queue", _rates(6000, 80, 6000, 700), singly=True
+        ),
         Peer(RQ, "rq_simple", main, "rq", _rates(400, 80, 400, 250), singly=True),
         Peer("rq Worker", "rq_fork", main, "rq", _rates(110, 50, 110, 90), singly=True),
         Peer("celery", "celery_solo", main, "celery", _rates(1500, 1500, 1500, 550)),

@@ -111,6 +111,8 @@ class ClaimingWorker(LeasedWorker):
     # -- claimed ----------------------------------------------------------------------------
 
     def _claim(self, books: Books) -> tuple[Any, Any] | None:
+        with self._recording:
+            pass  # what is just being given back was here before all that is in the queue
         if self._untidy:
             books.tidy()
             self._untidy = False

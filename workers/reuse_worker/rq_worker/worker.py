@@ -168,10 +168,11 @@ class ReuseWorker(ClaimingWorker):
     def _relieve(self) -> None:
         """Let nothing wait for the job that runs: it takes longer than those before it."""
         self._pace.stalled(time.monotonic() - self._hand.began)
-        waiting = self._hand.give_back()
         try:
-            self.flush()
-            self._give_back([each.execution.id for each in waiting])
+            with self._recording:
+                waiting = self._hand.give_back()
+                self.flush()
+                self._give_back([each.execution.id for each in waiting])
         except RedisUnavailable as error:
             self._untidy = True
             self.log.warning("Worker %s: could not give back: %s", self.name, error)

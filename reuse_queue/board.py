@@ -17,6 +17,8 @@ _SLOT = struct.Struct("=d32sB7x")
 # Behind them, executions that are held and have not begun; the first is a claim on its way.
 _UNBEGUN = struct.Struct("=32s")
 MOST_UNBEGUN = 256
+SPARE = 32
+"""Slots beyond a policy's concurrency: for what is told to end while it waits without one."""
 CLAIM_LENGTH = 24
 """How much of their executions the jobs of one claim have in common."""
 # In front of them the number of the one whose code the loop runs, from 1; 0 for none.
@@ -76,7 +78,12 @@ class Board:
     def put(
         self, execution: str, deadline: float | None, meaning: Overdue = Overdue.TIMEOUT
     ) -> int:
-        """Show an execution as running; return its slot's number for `drop` and `move`."""
+        """Show an execution as running; return its slot's number for `drop` and `move`.
+
+        -1 where there is no more room: it is not shown.
+        """
+        if not self._free:
+            return -1
         number = self._free.pop()
         self._write(number, execution, _UNLIMITED if deadline is None else deadline, meaning)
         return number

@@ -17,5 +17,6 @@ class EnvironmentArgs(TypedDict, total=False):
     serializer: SerializerName
     start_method: StartMethod
     keep_warm: bool
+    yield_slots: bool
     version: str | None
     description: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -22,6 +23,20 @@ class RunningJob:
     """How often a replica was lost with this job before."""
 
 
+class Place(Protocol):
+    """A running job's hold on a slot of its replica."""
+
+    def leave(self) -> None:
+        """Let others have the slot: one more wait of the job's begins."""
+
+    def enter(self) -> None:
+        """End one wait; block until the job has a slot again, if that was its last one."""
+
+    async def aenter(self, *, at_once: bool) -> None:
+        """Do what `enter` does on the running loop; `at_once`: without waiting for a slot."""
+
+
+_PLACE: ContextVar[Place | None] = ContextVar("reuse_queue_place", default=None)
 _CURRENT: ContextVar[RunningJob | None] = ContextVar("reuse_queue_job", default=None)
 
 
@@ -34,10 +49,50 @@ def current_job() -> RunningJob | None:
 
 
 @contextmanager
-def running(job: RunningJob) -> Iterator[None]:
-    """Make `job` the current one for the block's code."""
-    token = _CURRENT.set(job)
+def running(job: RunningJob, place: Place | None = None) -> Iterator[None]:
+    """Make `job` the current one for the block's code; None: it keeps its slot while it waits."""
+    token, held = _CURRENT.set(job), _PLACE.set(place)
     try:
         yield
     finally:
+        _PLACE.reset(held)
         _CURRENT.reset(token)
+
+
+@contextmanager
+def giving_way() -> Iterator[None]:
+    """Let other jobs have the running job's slot while the block waits for one of them.
+
+    The block's end waits until the job has a slot again. Outside of a job, and in an environment
+    with `yield_slots=False`, it does nothing.
+    """
+    place = _PLACE.get()
+    if place is None:
+        yield
+        return
+    place.leave()
+    try:
+        yield
+    finally:
+        place.enter()
+
+
+@asynccontextmanager
+async def agiving_way() -> AsyncIterator[None]:
+    """Do what `giving_way` does, without blocking the loop; who is canceled goes on at once."""
+    place = _PLACE.get()
+    if place is None:
+        yield
+        return
+    # Whoever runs this has imported it; who only imports an application need not pay for it.
+    import asyncio  # noqa: PLC0415
+
+    at_once = False
+    place.leave()
+    try:
+        yield
+    except asyncio.CancelledError:
+        at_once = True
+        raise
+    finally:
+        await place.aenter(at_once=at_once)

@@ -52,6 +52,8 @@ class TaskEnvironment:
         start_method: `"fork"` from a process that has imported the application, or `"spawn"` a
             new interpreter, for imports that do not survive a fork.
         keep_warm: whether the policy's minimum stays even when nobody asks for `idle_ttl`.
+        yield_slots: whether a task that waits for another's result lets other jobs run in its slot
+            meanwhile; without, as many waiting tasks as there are slots wait for ever.
         version: of the code, as replicas are told apart by it; None: found out by their hosts.
         description: for people.
 
@@ -68,6 +70,7 @@ class TaskEnvironment:
         serializer: SerializerName = "json",
         start_method: StartMethod = "fork",
         keep_warm: bool = False,
+        yield_slots: bool = True,
         version: str | None = None,
         description: str = "",
     ) -> None:
@@ -84,6 +87,7 @@ class TaskEnvironment:
         self.serializer = serializer_named(serializer)
         self.start_method = start_method
         self.keep_warm = keep_warm
+        self.yield_slots = yield_slots
         self.version = version
         self.description = description
         self.module = module_of_caller(__name__)
@@ -171,6 +175,7 @@ class TaskEnvironment:
             "serializer": self.serializer.name,
             "start_method": self.start_method,
             "keep_warm": self.keep_warm,
+            "yield_slots": self.yield_slots,
             "version": self.version,
             "description": self.description,
         }

@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+from reuse_queue.context import agiving_way, giving_way
 from reuse_queue.errors import JobCanceled, JobNotFound, ResultTimeout, TaskFailed
 from reuse_queue.job import Job, JobStatus, ResultKind, ResultRecord
 
@@ -80,6 +81,9 @@ class JobHandle(Generic[R_co]):
     def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait for the job's end and return what the task returned, typed by its annotation.
 
+        A task that waits lets other jobs have its slot meanwhile, and goes on when it has one
+        again.
+
         Args:
             timeout: seconds (or a timedelta) to wait at most; 0 to look once, None for ever.
 
@@ -90,11 +94,13 @@ class JobHandle(Generic[R_co]):
             JobNotFound: there is no such job, or its result has expired.
             RedisUnavailable: Redis cannot be reached.
         """
-        return self._home.run(self._result(_seconds(timeout)))
+        with giving_way():
+            return self._home.run(self._result(_seconds(timeout)))
 
     async def aresult(self, timeout: float | timedelta | None = None) -> R_co:
         """Do what `result` does, without blocking the loop."""
-        return await self._home.arun(self._result(_seconds(timeout)))
+        async with agiving_way():
+            return await self._home.arun(self._result(_seconds(timeout)))
 
     def __await__(self) -> Generator[Any, None, R_co]:
         """Wait for the result, for as long as it takes."""

@@ -117,6 +117,8 @@ class Terms:
     retry_delays: tuple[timedelta, ...] = ()
     """The wait before each retry, the last one repeating; empty: at once."""
     priority: Priority = Priority.NORMAL
+    child: bool = False
+    """It was enqueued by a job, which may be waiting for it: it goes before all that is new."""
     delay: timedelta | None = None
     """When set, the job becomes due only this long after its enqueue."""
     redeliver: bool = True

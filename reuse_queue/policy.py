@@ -11,7 +11,7 @@ MIN_TTL = timedelta(seconds=30)
 
 
 class StarvationWarning(UserWarning):
-    """A parent task can occupy the only slot that its children need."""
+    """There is only one slot, and a task that does not give way occupies it."""
 
 
 @dataclass(kw_only=False)
@@ -55,8 +55,9 @@ class ReusePolicy:
         if self.max_replicas == 1 and self.concurrency == 1:
             warnings.warn(
                 "It is recommended to use a minimum of 2 replicas, to avoid starvation: with one "
-                "replica and concurrency=1, a task that waits for another task of this "
-                "environment holds the only slot that the other one needs.",
+                "replica and concurrency=1, there is a single slot. A task that waits for the "
+                "result of another one gives its slot up meanwhile; one that waits in any other "
+                "way, or in an environment with yield_slots=False, holds it.",
                 StarvationWarning,
                 stacklevel=3,
             )

@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from reuse_queue.callbacks import Callback, named
+from reuse_queue.context import current_job
 from reuse_queue.errors import InvalidArguments, NotReplicated, ReuseQueueError
 from reuse_queue.handle import Home, JobHandle
 from reuse_queue.job import NewJob, Terms
@@ -86,6 +87,7 @@ class Task(Generic[P, R]):
         self.options = options
         self.signature = Signature(name, function, environment.serializer)
         self._terms = _terms(name, options, environment)
+        self._child_terms = replace(self._terms, child=True)
 
     def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> JobHandle[R]:
         """Write a job for these arguments and return its handle.
@@ -146,8 +148,9 @@ class Task(Generic[P, R]):
         """
         other = object.__new__(type(self))
         changed = self.options.changed(options)
+        terms = _terms(self.name, changed, self.environment)
         vars(other).update(
-            vars(self), options=changed, _terms=_terms(self.name, changed, self.environment)
+            vars(self), options=changed, _terms=terms, _child_terms=replace(terms, child=True)
         )
         return other
 
@@ -198,7 +201,7 @@ class Task(Generic[P, R]):
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         self.signature.check(args, kwargs)
         data = self.signature.pack(args, kwargs, self.environment.max_payload)
-        return NewJob(_new_id(), data, self._terms)
+        return NewJob(_new_id(), data, self._terms if current_job() is None else self._child_terms)
 
 
 class AsyncTask(Task[P, R]):

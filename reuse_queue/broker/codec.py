@@ -147,8 +147,10 @@ def terms(env: str, new: Terms) -> dict[str, str | bytes | int | float]:
     }
     if new.retries:
         fields.update(_retries_of(new))
-    if new.priority is Priority.HIGH:
+    if new.child or new.priority is Priority.HIGH:
         fields["enqueue_at_front"] = 1
+    if new.child:
+        fields["enqueue_at_front_on_retry"] = 1
     if not new.redeliver:
         fields["reuse_once"] = 1
     if new.queue_timeout or new.deadline:

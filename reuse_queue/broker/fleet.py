@@ -142,8 +142,11 @@ class Fleet:
         reply = yield self._on_roll("ready", env, (self._keys.worker(name),), name)
         return bool(reply)
 
-    def beat(self, env: str, name: str) -> Step[Beat]:
-        """Extend a replica's lease and all its jobs', and bring its orders."""
+    def beat(self, env: str, name: str, away: int = 0) -> Step[Beat]:
+        """Extend a replica's lease and all its jobs', and bring its orders.
+
+        `away`: how many of them only wait for other jobs.
+        """
         keys = self._keys
         reply = yield call(
             "beat",
@@ -158,6 +161,7 @@ class Fleet:
             self._lasts_s,
             name,
             self._drain_grace_ms,
+            away,
         )
         if not reply:
             return Beat(state=None)

@@ -57,14 +57,15 @@ class Leases:
         return None if reply is None else codec.name(reply)
 
     def wait_and_claim(
-        self, replica: str, timeout: timedelta, count: int, token: str
+        self, replica: str, timeout: timedelta, count: int, token: str, away: int = 0
     ) -> Step[Claim]:
         """Do what `wait` does, then what `claim` does, in one round trip.
 
         Redis runs the claim that was sent behind the wait as soon as the wait is over, whatever
         came of it.
         """
-        _, reply = yield [self._wait(replica, timeout), self._claim(replica, count, token)]
+        claiming = self._claim(replica, count, token, away)
+        _, reply = yield [self._wait(replica, timeout), claiming]
         return _claim(reply)
 
     def waiting(self, replica: str) -> Step[int]:
@@ -74,16 +75,19 @@ class Leases:
         lengths = yield [command("LLEN", each) for each in lists]
         return sum(lengths)
 
-    def claim(self, replica: str, count: int, token: str) -> Step[Claim]:
+    def claim(
+        self, replica: str, count: int, token: str, away: int = 0, *, urgent_only: bool = False
+    ) -> Step[Claim]:
         """Claim up to `count` jobs (1 … 1,000) for a replica, atomically.
 
         First what lies in its waiting list (claimed even by a draining replica), then urgent
         jobs, then the queue. `token` is a new execution id, 32 hexadecimal digits: the first
         job's; those of the others are numbered in its last eight (see `new_token`). Canceled,
         expired and deleted jobs are dropped. A job that was claimed but whose reply got lost is
-        found by `release(replica, known=…)`.
+        found by `release(replica, known=…)`. `away` is how many jobs of the replica only wait for
+        others; `urgent_only` leaves the queue alone.
         """
-        reply = yield self._claim(replica, count, token)
+        reply = yield self._claim(replica, count, token, away, urgent_only=urgent_only)
         return _claim(reply)
 
     def signed(self, claim: Claim) -> Step[Claim]:
@@ -186,7 +190,9 @@ class Leases:
         block_s = max(0.001, min(timeout.total_seconds(), MAX_BLOCK_S))
         return command("BLMOVE", queue, waiting, "LEFT", "RIGHT", block_s, blocks_s=block_s)
 
-    def _claim(self, replica: str, count: int, token: str) -> Command:
+    def _claim(
+        self, replica: str, count: int, token: str, away: int, *, urgent_only: bool = False
+    ) -> Command:
         keys, env = self._keys, self._env
         names = (
             keys.queue(env),
@@ -202,7 +208,7 @@ class Leases:
             keys.suspended(),
         )
         words = (self._names[0], replica, self._lasts_s, env, keys.wake_channel(), count, token)
-        return call("claim", names, *words)
+        return call("claim", names, *words, away, int(urgent_only))
 
     def _on_replica(self, script: str, replica: str, *words: Value) -> Command:
         """Return the call of a script on what one replica holds."""

@@ -76,7 +76,8 @@ def _shared_words(env: str, terms: Terms) -> list[Value]:
     if terms.delay or terms.queue_timeout or terms.deadline:
         times = ",".join(map(_seconds, (terms.delay, terms.queue_timeout, terms.deadline)))
     fields = [word for pair in codec.terms(env, terms).items() for word in pair]
-    return [times, int(terms.priority is Priority.HIGH), len(fields), *fields]
+    urgent = 2 if terms.child else int(terms.priority is Priority.HIGH)
+    return [times, urgent, len(fields), *fields]
 
 
 def _seconds(span: timedelta | None) -> str:

@@ -152,7 +152,7 @@ class Scaling:
 def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot | None:
     if not reply:
         return None
-    now, known, backlog, claimed, scheduled, rows, deaths, versions = reply
+    now, known, backlog, claimed, scheduled, rows, deaths, versions, waiting = reply
     found = records.fields(known)
     replicas = tuple(records.replicas(env, rows))
     problem = _too_new(env, found, replicas)
@@ -166,6 +166,7 @@ def _snapshot(env: str, reply: list[Any], hosts: Sequence[Host]) -> Snapshot | N
         ),
         backlog=backlog,
         claimed=claimed,
+        waiting=waiting,
         scheduled=scheduled,
         replicas=replicas,
         deaths=tuple(map(records.death, deaths)),

@@ -79,7 +79,7 @@ class Session:
     def left_over(self) -> str:
         """Return what was left when it ended, in words."""
         found = self._seen.environments if self._seen else ()
-        jobs = sum(each.demand + each.scheduled for each in found)
+        jobs = sum(each.backlog + each.claimed + each.scheduled for each in found)
         return f"stopped, {plural(jobs, 'job')} still queued" if jobs else "stopped"
 
     # -- from start to end ------------------------------------------------------------------

@@ -22,8 +22,8 @@ def environment(seen: Snapshot) -> Shape:
 
     name, state (active | dormant), paused, drained, suspended, keep_warm, degraded (why, or ""),
     bounds {min, max} in force, policy (null where none was announced), override {min, max} | null,
-    backlog, claimed, scheduled, finished_total, failed_total, replicas {ordered, starting, ready,
-    draining, stopping}.
+    backlog, claimed, waiting (of those claimed, how many only wait for other jobs), scheduled,
+    finished_total, failed_total, replicas {ordered, starting, ready, draining, stopping}.
     """
     record = seen.environment
     low, high = record.bounds
@@ -40,6 +40,7 @@ def environment(seen: Snapshot) -> Shape:
         "override": _pair(record.override),
         "backlog": seen.backlog,
         "claimed": seen.claimed,
+        "waiting": seen.waiting,
         "scheduled": seen.scheduled,
         "finished_total": seen.finished_total,
         "failed_total": seen.failed_total,

@@ -57,6 +57,8 @@ def _next(seen: Snapshot) -> Iterator[str]:
         yield from _for_slots(seen, policy)
     elif seen.environment.state is EnvironmentState.DORMANT:
         yield "its next job: it is dormant, and the first enqueue wakes it"
+    elif seen.waiting and not seen.demand:
+        yield f"the jobs that {plural(seen.waiting, 'job')} of its own wait for"
     elif not seen.demand:
         yield from _for_rest(seen, policy)
     if seen.scheduled:
@@ -66,8 +68,8 @@ def _next(seen: Snapshot) -> Iterator[str]:
 def _for_slots(seen: Snapshot, policy: ReusePolicy) -> Iterator[str]:
     ready = _in(seen, ReplicaState.READY)
     slots = len(ready) * policy.concurrency
-    high = seen.environment.bounds[1]
-    taken = f"{seen.claimed:,} of {plural(slots, 'slot')} taken" if slots else "no replica is ready"
+    high, busy = seen.environment.bounds[1], seen.claimed - seen.waiting
+    taken = f"{busy:,} of {plural(slots, 'slot')} taken" if slots else "no replica is ready"
     limit = f", and {high} is the most replicas it may have" if len(seen.replicas) >= high else ""
     yield f"a free slot for {plural(seen.backlog, 'job')}: {taken}{limit}"
 

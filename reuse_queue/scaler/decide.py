@@ -79,7 +79,7 @@ def _halted(found: View, policy: ReusePolicy | None, degraded: str) -> Plan:
 
 def _at_rest(seen: Snapshot, memory: Memory, policy: ReusePolicy) -> bool:
     record = seen.environment
-    if seen.demand or record.keep_warm:
+    if seen.backlog or seen.claimed or record.keep_warm:
         return False
     if record.state is EnvironmentState.DORMANT:
         return True

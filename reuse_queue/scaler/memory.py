@@ -17,7 +17,7 @@ class Memory:
     since: datetime
     """When it first looked."""
     busy_at: datetime
-    """When there was demand last; until there is any, the first look."""
+    """When there were jobs last, were it only waiting ones; before, the first look."""
     ended: int
     """Jobs that had ended by the last look."""
     wants: tuple[tuple[datetime, int], ...] = ()
@@ -43,7 +43,7 @@ def observed(seen: Snapshot, memory: Memory | None) -> Memory:
     if memory is None:
         memory = Memory(since=seen.at, busy_at=seen.at, ended=ended)
     # A job may have come and gone between two looks: its end tells of it.
-    busy = seen.demand > 0 or ended != memory.ended
+    busy = seen.backlog > 0 or seen.claimed > 0 or ended != memory.ended
     return replace(
         memory,
         ended=ended,

@@ -42,12 +42,11 @@ def test_a_moved_slot_has_a_new_deadline_and_says_what_it_means(board: Board):
     assert board.read() == [Slot("a", 7.5, Overdue.CANCELED)]
 
 
-def test_there_are_as_many_slots_as_were_made(board: Board):
+def test_there_are_as_many_slots_as_were_made_and_what_finds_none_is_not_shown(board: Board):
     assert board.slots == 3
     for name in "abc":
         board.put(name, None)
-    with pytest.raises(IndexError):
-        board.put("d", None)
+    assert board.put("d", None) == -1
 
 
 def test_what_has_not_begun_is_seen_until_it_does(board: Board):

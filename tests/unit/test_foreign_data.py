@@ -23,7 +23,8 @@ from reuse_queue.facts import EnvironmentState, Host, Replica
 from reuse_queue.job import ClaimedJob, JobStatus, Outcome, ResultKind, Verdict
 from reuse_queue.serializer import SerializerName
 from reuse_queue.signing import signer
-from reuse_worker.execute import Call, Executor
+from reuse_worker.call import Call
+from reuse_worker.execute import Executor
 
 DEEP = b"[" * 100_000
 # Few random bytes look like anything at all: these nearly do.

@@ -12,7 +12,7 @@ from datetime import timedelta
 from reuse_agent.processes import Process
 from reuse_agent.reconcile import Running
 from reuse_agent.watch import Watch
-from reuse_queue.board import Board
+from reuse_queue.board import SPARE, Board
 from reuse_queue.facts import Replica, ReplicaState
 from reuse_queue.job import Verdict
 
@@ -44,7 +44,7 @@ class Charge:
     @classmethod
     def of(cls, replica: Replica, slots: int) -> Charge:
         """Return the charge of a replica that was ordered, with a new board and note."""
-        return cls(replica, Board.create(slots), os.memfd_create("reuse-queue-note"))
+        return cls(replica, Board.create(slots + SPARE), os.memfd_create("reuse-queue-note"))
 
     @property
     def name(self) -> str:

@@ -8,6 +8,8 @@ from reuse_queue.job import Claim
 
 MOST_AHEAD = 100
 MOST_AT_ONCE = 1000
+CROWD, LEAST_CROWD = 4, 32
+"""Jobs that wait, for each slot and at least, to make a replica crowded."""
 _WORTH_S = 0.01
 _WORTH_BYTES = 4 * 1024 * 1024
 _WEIGHT = 0.1
@@ -33,7 +35,14 @@ class Pace:
         self.run_s = max(self.run_s or 0.0, for_s)
 
 
-def claim_size(*, free: int, ahead: int, concurrency: int, seen: Claim, pace: Pace) -> int:
+def most_away(concurrency: int) -> int:
+    """Return how many jobs may wait for others, without a slot, before no more new ones begin."""
+    return max(LEAST_CROWD, CROWD * concurrency)
+
+
+def claim_size(
+    *, free: int, ahead: int, concurrency: int, seen: Claim, pace: Pace, away: int = 0
+) -> int:
     """Return how many jobs to claim now, 0 for none yet.
 
     One for each free slot; and under backlog a few milliseconds' worth of work ahead, topped up
@@ -45,8 +54,9 @@ def claim_size(*, free: int, ahead: int, concurrency: int, seen: Claim, pace: Pa
         concurrency: all slots.
         seen: what the last claim said about the queue and the fleet.
         pace: what jobs were like lately.
+        away: jobs that wait for others: what these enqueue goes before all that could be held.
     """
-    target = _worth_ahead(concurrency, seen, pace)
+    target = 0 if away else _worth_ahead(concurrency, seen, pace)
     if free > 0:
         return min(MOST_AT_ONCE, max(free, free + target - ahead))
     return target - ahead if ahead * 2 <= target else 0

@@ -16,8 +16,8 @@ from reuse_queue.broker.rq_jobs import RqJobs
 from reuse_queue.callbacks import Callback
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.job import ClaimedJob, Outcome, When
+from reuse_worker.call import Call
 from reuse_worker.endings import endings
-from reuse_worker.execute import Call
 from reuse_worker.sync_thread import SyncThread
 
 

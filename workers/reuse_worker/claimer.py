@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -23,6 +24,9 @@ from reuse_worker.steps import Steps
 
 log = structlog.get_logger()
 _STALL_S = 0.1
+# A crowded replica looks for its jobs' children this often, less and less.
+_FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.25
+_STUCK_S = 1.0
 # Redis serves who has waited longest without a break. A replica that has just worked waits long,
 # one that has not waits in short turns and so falls in behind it: a trickle of jobs goes to few
 # replicas, and the others stay idle until scaling down takes them.
@@ -49,6 +53,7 @@ class Claimer:
         self._empty = False
         """The last claim found fewer jobs than it asked for."""
         self._wait = _FIRST_WAIT
+        self._patience_s = _STUCK_S
         self._tidied = time.monotonic()
 
     async def run(self) -> None:
@@ -98,8 +103,12 @@ class Claimer:
         if time.monotonic() - self._tidied > self._steps.settings.lease.total_seconds():
             await self.tidy()
         count = self._size()
+        if not self._slots.crowded:
+            self._patience_s = _STUCK_S
         if not count:
             await self._room()
+        elif self._slots.crowded:
+            await self._children(count)
         elif self._empty:
             # The wait ends now and then without a job: the claim also looks where it cannot.
             waiting = self._steps.wait(self._wait, count)
@@ -113,6 +122,31 @@ class Claimer:
         else:
             await self._take(count, await self._steps.claim(count))
 
+    async def _children(self, count: int) -> None:
+        """Take only what jobs that wait may be waiting for, until fewer wait or one has come.
+
+        What they wait for may also lie in the queue, as rq or a retry has put it there: a replica
+        that can do nothing else takes one job from there now and then, whatever it is, and ever
+        more rarely while that is of no use.
+        """
+        ends = time.monotonic() + self._patience_s
+        pause = _FIRST_LOOK_S
+        while not self._life.draining and self._slots.crowded and self._slots.free > 0:
+            seen = await self._steps.claim(count, urgent_only=True)
+            await self._take(count, seen)
+            if seen.jobs or seen.refused:
+                return
+            if time.monotonic() > ends and not self._slots.busy:
+                self._patience_s *= 2
+                await self._take(1, await self._steps.claim(1))
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._life.wait_for(
+                        lambda: self._life.draining or not self._slots.crowded or not self._size()
+                    )
+            pause = min(2 * pause, _LAST_LOOK_S)
+
     def _size(self) -> int:
         return claim_size(
             free=self._slots.free,
@@ -120,6 +154,7 @@ class Claimer:
             concurrency=self._slots.concurrency,
             seen=self._seen,
             pace=self._slots.pace,
+            away=self._slots.away,
         )
 
     async def _room(self) -> None:

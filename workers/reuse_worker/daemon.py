@@ -72,6 +72,7 @@ class Daemon:
             changed=self.life.notify,
             broke=self._break,
         )
+        self._steps.away = lambda: self._slots.away
         self._heartbeat = Heartbeat(self._steps, self.life, self._slots.cancel, self._slots.halt)
         self._claimer = Claimer(
             self._steps, self.life, self._heartbeat, self._slots, self._recorder
@@ -155,10 +156,10 @@ class Daemon:
     async def _left(self) -> bool:
         """Finish what runs and leave for good; False: the drain was called off."""
         life, slots = self.life, self._slots
-        log.info("replica draining", busy=slots.busy)
+        log.info("replica draining", jobs=len(slots.held()))
         if life.stopping and life.state is not ReplicaState.DRAINING:
             await self._insist(self._steps.drain)
-        await life.wait_for(lambda: not slots.busy or not life.draining or life.grace_over)
+        await life.wait_for(lambda: not slots.held() or not life.draining or life.grace_over)
         if not life.draining:
             log.info("drain called off")
             return False

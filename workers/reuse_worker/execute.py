@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
-from enum import Enum
 from sys import modules
-from typing import Any
 
 from reuse_queue import context
-from reuse_queue.board import Board, Overdue
+from reuse_queue.board import Overdue
 from reuse_queue.callbacks import check_known
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import (
@@ -25,79 +22,9 @@ from reuse_queue.errors import (
 from reuse_queue.job import Again, ClaimedJob, Outcome, Verdict, When, named_ends
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
+from reuse_worker.call import Call, Limit, Order
 from reuse_worker.failures import describe
 from reuse_worker.retry import asked
-
-
-class Order(Enum):
-    """Why a running call is stopped from outside."""
-
-    CANCEL = "cancel"
-    HALT = "halt"
-    """Cancel it by rq's stop-job: it is kept among the failed."""
-    GIVE_BACK = "give back"
-
-
-ORDERED = {Order.CANCEL: Overdue.CANCELED, Order.HALT: Overdue.HALTED}
-"""What it means on the board when a call does not obey an order that ends its job."""
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """A claimed job, ready to run."""
-
-    job: ClaimedJob
-    function: Callable[..., Any]
-    is_async: bool
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    name: str = ""
-    """The task's, for messages."""
-    final: bool = False
-    """What it raises is no reason to try again."""
-    returned: object = None
-    error: BaseException | None = None
-    """What it raised; kept only for a callback."""
-    order: Order | None = None
-    slot: int = -1
-    """Where the board shows it while it runs; -1 before."""
-    begun: bool = False
-    """It was called, if on the loop."""
-    running: asyncio.Task[None] | None = None
-    expected: int = -1
-    """Where the board shows that it has not begun; -1 where it doesn't, as of most calls."""
-    ends_by: float | None = None
-    """When the job's deadline passes, on CLOCK_MONOTONIC; None: it has none."""
-
-    def begin(self, board: Board) -> None:
-        """Show that it may have begun from now on."""
-        if self.expected >= 0:
-            board.begin(self.expected)
-            self.expected = -1
-
-    def limit(self) -> Limit | None:
-        """Return what ends it first if it starts now; None: nothing does."""
-        timeout, ends_by = self.job.timeout, self.ends_by
-        if timeout is None:
-            return None if ends_by is None else Limit(ends_by, Overdue.DEADLINE)
-        stops_at = time.monotonic() + timeout.total_seconds()
-        if ends_by is not None and ends_by < stops_at:
-            return Limit(ends_by, Overdue.DEADLINE)
-        return Limit(stops_at, Overdue.TIMEOUT)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """When a call is to end, and why."""
-
-    at: float
-    """On CLOCK_MONOTONIC."""
-    meaning: Overdue
-
-    @property
-    def left_s(self) -> float:
-        """How long that is from now; negative once it is over."""
-        return self.at - time.monotonic()
 
 
 class Executor:
@@ -164,7 +91,7 @@ class Executor:
         if "rq.job" in modules:
             self._enter(job.id)
         try:
-            with context.running(self.running(job)):
+            with context.running(self.running(job), call.place):
                 async with scope:
                     value = await call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
@@ -181,7 +108,7 @@ class Executor:
         if "rq.job" in modules:
             self._enter(job.id)
         try:
-            with context.running(self.running(job)):
+            with context.running(self.running(job), call.place):
                 value = call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
             return _raised(call, error, began)

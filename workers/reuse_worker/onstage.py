@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from reuse_queue.board import Board
 
 T = TypeVar("T")
 
 
+class Shown(Protocol):
+    """What the board shows, or not at the moment."""
+
+    slot: int
+    """Where; -1 for nowhere."""
+
+
 @types.coroutine
-def onstage(coroutine: Coroutine[Any, Any, T], board: Board, slot: int) -> Generator[Any, Any, T]:
+def onstage(
+    coroutine: Coroutine[Any, Any, T], board: Board, shown: Shown
+) -> Generator[Any, Any, T]:
     """Return what a coroutine returns; while it runs, and not while it waits, the board says so.
 
     Whoever takes the process along (`os._exit`, a segfault in an extension) does so while it
@@ -22,7 +31,7 @@ def onstage(coroutine: Coroutine[Any, Any, T], board: Board, slot: int) -> Gener
     step: Callable[[Any], Any] = coroutine.send
     value: Any = None
     while True:
-        board.enter(slot)
+        board.enter(shown.slot)
         try:
             awaited = step(value)
         except StopIteration as stop:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 
 from reuse_queue.board import Board
 from reuse_queue.job import ClaimedJob, Outcome, Verdict
-from reuse_worker.batch import Pace
+from reuse_worker.away import Away
+from reuse_worker.batch import Pace, most_away
+from reuse_worker.call import ORDERED, Call, Limit, Order
 from reuse_worker.callbacks import Callbacks
-from reuse_worker.execute import ORDERED, Call, Executor, Order, ended_by, interrupted
+from reuse_worker.calls import Calls
+from reuse_worker.execute import Executor, ended_by, interrupted
 from reuse_worker.onstage import onstage
 from reuse_worker.sync_thread import SyncThread
 from reuse_worker.webhooks import Webhooks
@@ -22,7 +24,8 @@ class Slots:
     """Runs jobs in up to `concurrency` slots; those claimed ahead wait here for one, in order.
 
     Coroutine tasks run as asyncio tasks; sync tasks take turns on the sync thread, which is one
-    slot. The tasks are in a plain set of ours rather than in a TaskGroup: a coroutine that
+    slot. Those that wait for other jobs are away: they hold no slot, and go on before anything
+    else starts. The tasks are in a plain set of ours rather than in a TaskGroup: a coroutine that
     ignores its cancel must not be able to hold the replica's end up.
 
     Args:
@@ -32,7 +35,7 @@ class Slots:
         board: shows what runs.
         context: what every job sees a copy of.
         record: gets each outcome.
-        changed: called when a job ended.
+        changed: called when a job ended, or has left its slot.
         broke: hears of an error that no job can be blamed for.
     """
 
@@ -49,44 +52,61 @@ class Slots:
         broke: Callable[[BaseException], None],
     ) -> None:
         self.concurrency = executor.env.policy.concurrency
+        self._calls = Calls(self.concurrency)
         self.pace = Pace()
         self.ended = 0
         """How many jobs have ended here so far."""
-        self.thread = SyncThread(self._run_here, board, context, self._collect, broke)
+        self.thread = SyncThread(
+            self._run_here,
+            board,
+            context,
+            collect=self._collect,
+            left=lambda call: self._away.left(call),  # noqa: PLW0108  # it is made below
+            wants=lambda call: self._away.wants(call),  # noqa: PLW0108
+            broke=broke,
+        )
         self._executor = executor
         self._callbacks = callbacks
         self._webhooks = webhooks
         self._board = board
+        self._yields = executor.env.yield_slots
         self._kill_grace_s = executor.settings.kill_grace.total_seconds()
         self._context = context
         self._record = record
         self._changed = changed
         self._broke = broke
-        self._ahead: deque[Call] = deque()
-        self._coroutines: dict[str, Call] = {}
-        self._handed: dict[str, Call] = {}
-        """Given to the sync thread, which may have started the first of them only."""
+        self._away = Away(self._calls, self.thread, board, self._fill, changed)
 
     # -- what it holds ----------------------------------------------------------------------
 
     @property
     def busy(self) -> int:
         """How many slots run something."""
-        return len(self._coroutines) + bool(self._handed)
+        return self._calls.busy
 
     @property
     def free(self) -> int:
-        """How many slots run nothing."""
-        return self.concurrency - self.busy
+        """How many slots run nothing; below 0 where more run than there are slots."""
+        return self._calls.free
+
+    @property
+    def away(self) -> int:
+        """How many jobs have started and wait for others, without a slot."""
+        return len(self._calls.away)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many are away that none should begin that may join them."""
+        return self.away >= most_away(self.concurrency)
 
     @property
     def ahead(self) -> int:
         """How many jobs wait for a slot."""
-        return len(self._ahead) + max(0, len(self._handed) - 1)
+        return self._calls.unbegun
 
     def held(self) -> list[str]:
         """Return the executions of all jobs that are held."""
-        return [call.job.execution for call in self._calls()]
+        return [call.job.execution for call in self._calls.all()]
 
     # -- jobs come and go -------------------------------------------------------------------
 
@@ -97,7 +117,7 @@ class Slots:
             if isinstance(loaded, Call):
                 if not job.redeliver:
                     loaded.expected = self._board.expect(job.execution)
-                self._ahead.append(loaded)
+                self._calls.ahead.append(loaded)
             else:
                 self._hand_on(job, loaded)
         self._board.claim("")
@@ -109,25 +129,25 @@ class Slots:
         Its outcome is CANCELED as soon as it has given way. One that does not is shown overdue on
         the board after `kill_grace`, for the agent to kill the replica.
         """
-        for call in self._calls():
+        for call in self._calls.all():
             if call.job.execution == execution:
                 self._order(call, Order.CANCEL)
 
     def halt(self, name: str) -> None:
         """Do the same to the job, or execution, of that id, but its outcome is rq's STOPPED."""
-        for call in self._calls():
+        for call in self._calls.all():
             if name in (call.job.id, call.job.execution):
                 self._order(call, Order.HALT)
 
     def give_back(self) -> None:
         """Hold no longer what has not started."""
-        for call in self._ahead:
+        for call in self._calls.ahead:
             call.begin(self._board)
-        self._ahead.clear()
-        for execution, call in list(self._handed.items()):
+        self._calls.ahead.clear()
+        for execution, call in list(self._calls.handed.items()):
             if self.thread.take_back(call):
                 call.begin(self._board)
-                del self._handed[execution]
+                del self._calls.handed[execution]
 
     async def stop(self) -> bool:
         """Stop what runs, without outcomes; return whether all gave way within `kill_grace`.
@@ -137,78 +157,79 @@ class Slots:
         process.
         """
         self.give_back()
-        for call in list(self._coroutines.values()):
+        for call in self._calls.all():
             self._stop(call, Order.GIVE_BACK)
-        tasks = [call.running for call in self._coroutines.values() if call.running]
+        tasks = [call.running for call in self._calls.all() if call.running]
         if tasks:
             await asyncio.wait(tasks, timeout=self._kill_grace_s)
-        stopped = not self.busy
-        for call in self._coroutines.values():
-            self._leave(call)
-            self._interrupt(call)
-        for call in self._handed.values():
+        stopped = not self.busy and not self.away
+        for call in self._calls.all():
+            if call.is_async:
+                call.hide(self._board)
             self._interrupt(call)
         self.thread.hide()
-        self._coroutines.clear()
-        self._handed.clear()
+        self._calls.drop()
+        self._away.forget()
         return stopped
 
     # ---------------------------------------------------------------------------------------
 
-    def _calls(self) -> list[Call]:
-        return [*self._coroutines.values(), *self._handed.values(), *self._ahead]
-
     def _order(self, call: Call, order: Order) -> None:
         """Have a call end for good, wherever it is."""
-        if call in self._ahead:
-            self._ahead.remove(call)
+        if call in self._calls.ahead:
+            self._calls.ahead.remove(call)
             self._end(call, ended_by(order, call.job))
         elif call.running is not None:
             self._stop(call, order)
         elif self.thread.take_back(call):
-            del self._handed[call.job.execution]
+            del self._calls.handed[call.job.execution]
             self._end(call, ended_by(order, call.job))
         elif call.order is None:
             call.order = order
             self.thread.condemn(call, time.monotonic() + self._kill_grace_s, ORDERED[order])
 
     def _fill(self) -> None:
-        """Start what waits, strictly in order; sync calls queue up on the thread's one slot."""
-        while self._ahead and self._may_start(self._ahead[0]):
-            call = self._ahead.popleft()
+        """Start what waits, strictly in order; sync calls queue up on the thread's one slot.
+
+        Those that come back are first.
+        """
+        self._away.let_back()
+        while self._calls.ahead and self._may_start(self._calls.ahead[0]):
+            call = self._calls.ahead.popleft()
+            if self._yields:
+                call.place = self._away.place(call)
             if call.is_async:
-                self._coroutines[call.job.execution] = call
+                self._calls.coroutines[call.job.execution] = call
                 call.running = asyncio.get_running_loop().create_task(
                     self._run(call), context=self._context.copy()
                 )
             else:
-                self._handed[call.job.execution] = call
+                self._calls.handed[call.job.execution] = call
                 self.thread.add(call)
 
     def _may_start(self, call: Call) -> bool:
-        return self.free > 0 or (not call.is_async and bool(self._handed))
+        queues_up = not call.is_async and bool(self._calls.handed) and not self._away.returning
+        return self.free > 0 or queues_up
 
     async def _run(self, call: Call) -> None:
         job = call.job
         try:
             if call.order is None:
-                limit = call.limit()
-                if limit is None:
-                    call.slot = self._board.put(job.execution, None)
-                else:
-                    killed_at = limit.at + self._kill_grace_s
-                    call.slot = self._board.put(job.execution, killed_at, limit.meaning)
-                call.begin(self._board)
+                limit, board = call.limit(), self._board
+                if limit is not None:
+                    call.overdue = Limit(limit.at + self._kill_grace_s, limit.meaning)
+                call.show(board)
+                call.begin(board)
                 call.begun = True
-                board, slot = self._board, call.slot
-                outcome = await onstage(self._executor.run(call, limit), board, slot)
+                outcome = await onstage(self._executor.run(call, limit), board, call)
+                self._away.come_back_at_once(call)
                 if job.callbacks is not None:
                     after = self._callbacks.after(call, outcome, self.thread)
-                    outcome = await onstage(after, board, slot)
-                self._leave(call)
+                    outcome = await onstage(after, board, call)
+                call.hide(board)
             else:
                 outcome = ended_by(call.order, job)
-            if self._coroutines.pop(job.execution, None) is not None:
+            if self._calls.coroutines.pop(job.execution, None) is not None:
                 self._end(call, outcome)
                 self._fill()
         except Exception as error:  # noqa: BLE001  # ours: the task's own became an outcome
@@ -220,29 +241,24 @@ class Slots:
             outcome = self._callbacks.after_here(call, outcome, self.thread)
         return outcome
 
-    def _leave(self, call: Call) -> None:
-        if call.slot >= 0:
-            self._board.drop(call.slot)
-            call.slot = -1
-
     def _stop(self, call: Call, order: Order) -> None:
         if call.order is not None or call.running is None:
             return
         call.order = order
         # A coroutine that has not begun could not record its own end if it were canceled here:
         # it sees the order when it begins.
-        if call.slot < 0:
+        if not call.begun:
             return
         if order in ORDERED:
-            killed_at = time.monotonic() + self._kill_grace_s
-            self._board.move(call.slot, call.job.execution, killed_at, ORDERED[order])
+            call.overdue = Limit(time.monotonic() + self._kill_grace_s, ORDERED[order])
+            call.show(self._board)
         call.running.cancel()
 
     def _collect(self, call: Call, outcome: Outcome) -> None:
-        if self._handed.pop(call.job.execution, None) is None:
+        if self._calls.handed.pop(call.job.execution, None) is None:
             return  # given back meanwhile
         self._end(call, outcome)
-        if not self._handed:
+        if not self._calls.handed:
             self._fill()
 
     def _interrupt(self, call: Call) -> None:

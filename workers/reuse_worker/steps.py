@@ -31,6 +31,8 @@ class Steps:
         self.env = env
         self.replica = replica
         self._claiming = claiming
+        self.away: Callable[[], int] = lambda: 0
+        """Says how many of the replica's jobs only wait for others."""
         self._fleet = Fleet(connection.keys, connection.settings)
         self._leases = Leases(connection.keys, env, connection.settings)
 
@@ -50,7 +52,7 @@ class Steps:
 
     async def beat(self) -> Beat:
         """Extend the replica's lease and bring its orders."""
-        return await self.connection.arun(self._fleet.beat(self.env, self.replica))
+        return await self.connection.arun(self._fleet.beat(self.env, self.replica, self.away()))
 
     async def refresh(self) -> None:
         """Let all steps that wait for Redis fail and begin anew: some may wait where nobody is."""
@@ -67,12 +69,15 @@ class Steps:
 
     async def wait(self, at_most: timedelta, count: int) -> Claim:
         """Wait for a job, then claim up to `count` of them."""
-        token = self._token()
-        return await self._claimed(self._leases.wait_and_claim(self.replica, at_most, count, token))
+        token, away = self._token(), self.away()
+        step = self._leases.wait_and_claim(self.replica, at_most, count, token, away)
+        return await self._claimed(step)
 
-    async def claim(self, count: int) -> Claim:
-        """Claim up to `count` jobs."""
-        return await self._claimed(self._leases.claim(self.replica, count, self._token()))
+    async def claim(self, count: int, *, urgent_only: bool = False) -> Claim:
+        """Claim up to `count` jobs, all or only urgent ones."""
+        token, away = self._token(), self.away()
+        step = self._leases.claim(self.replica, count, token, away, urgent_only=urgent_only)
+        return await self._claimed(step)
 
     def _token(self) -> str:
         token = new_token()

@@ -1,4 +1,4 @@
-"""The one thread that runs an environment's sync tasks and sync hooks, one at a time."""
+"""The thread that runs an environment's sync tasks and sync hooks, one at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from reuse_queue.board import Board, Overdue
 from reuse_queue.job import Outcome
-from reuse_worker.execute import ORDERED, Call
+from reuse_worker.call import ORDERED, Call, Limit
 
 T = TypeVar("T")
 
@@ -25,31 +25,41 @@ class SyncThread:
     """Runs calls in the order they are given and hands their outcomes back in batches.
 
     The thread starts with the first call. It is a daemon: a call that never returns does not
-    keep the process.
+    keep the process. A call that waits for another job (`leave`) keeps its thread, and another
+    thread goes on with what is to be run, until the call may go on (`resume`): never more than
+    one of them runs.
 
     Args:
         run: turns a call into its outcome, on the thread.
         board: shows what runs; its slot is taken and left on the thread.
         context: what every call sees a copy of.
         collect: gets the ended calls with their outcomes, on the loop.
+        left: hears, on the loop, of a call that waits.
+        wants: hears, on the loop, of one that would go on.
         broke: hears, on the loop, of an error in the thread itself.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the slots' own functions
         self,
         run: Callable[[Call], Outcome],
         board: Board,
         context: contextvars.Context,
+        *,
         collect: Callable[[Call, Outcome], None],
+        left: Callable[[Call], None],
+        wants: Callable[[Call], None],
         broke: Callable[[BaseException], None],
     ) -> None:
         self._run = run
         self._board = board
         self._context = context
         self._collect_one = collect
+        self._left = left
+        self._wants = wants
         self._broke = broke
         self._loop = asyncio.get_running_loop()
-        self._todo: deque[Call | Callable[[], None] | None] = deque()
+        self._todo: deque[Call | Callable[[], None] | threading.Event | None] = deque()
+        self._back: dict[Call, threading.Event] = {}
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._ended: deque[tuple[Call, Outcome]] = deque()
         self._told = False
@@ -73,8 +83,9 @@ class SyncThread:
     def condemn(self, call: Call, deadline: float, meaning: Overdue) -> None:
         """Show the call, if it still runs, as overdue from `deadline` on, and why."""
         with self._lock:
-            if self._current is call:
-                self._board.move(call.slot, call.job.execution, deadline, meaning)
+            if self._current is call or call in self._back:
+                call.overdue = Limit(deadline, meaning)
+                call.show(self._board)
 
     def allow(self, call: Call, span: timedelta | None) -> None:
         """Let a call, of whatever kind, go on for so long from now; None: for ever."""
@@ -87,9 +98,10 @@ class SyncThread:
     def hide(self) -> None:
         """Take what runs off the board for good: it is given back and the process ends."""
         with self._lock:
+            for call in self._back:
+                call.hide(self._board)
             if self._current is not None:
-                self._board.drop(self._current.slot)
-                self._current.slot = -1
+                self._current.hide(self._board)
                 self._current = None
 
     async def call(self, function: Callable[[], T]) -> T:
@@ -112,6 +124,42 @@ class SyncThread:
         if self._thread is not None:
             self._add(None)
 
+    def leave(self, call: Call) -> bool:
+        """Let another thread go on while the call, which is running, waits; False: none can."""
+        with self._lock:
+            if self._current is not call:
+                return False
+            try:
+                self._start()
+            except RuntimeError:
+                return False
+            self._back[call] = threading.Event()
+            call.hide(self._board)
+            self._current = None
+        self._tell(self._left, call)
+        return True
+
+    def enter(self, call: Call) -> None:
+        """Block until the call that has left may go on."""
+        self._tell(self._wants, call)
+        self._back[call].wait()
+        with self._lock:
+            del self._back[call]
+            call.show(self._board)
+            self._current = call
+        if call.order is not None:
+            raise asyncio.CancelledError(f"job {call.job.id} was told to end")
+
+    def resume(self, call: Call) -> None:
+        """Let a call go on that wants to, after all that was given before; on the loop."""
+        self._add(self._back[call])
+
+    def overdue(self, call: Call) -> None:
+        """Show a call that has waited beyond its limit."""
+        with self._lock:
+            if call in self._back:
+                call.show(self._board)
+
     # -- on the thread ----------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -126,6 +174,9 @@ class SyncThread:
                     return
                 if isinstance(item, Call):
                     self._work_on(item)
+                elif isinstance(item, threading.Event):
+                    item.set()
+                    return
                 else:
                     item()
         except BaseException as error:  # noqa: BLE001  # a silent end would leave its jobs hanging
@@ -133,17 +184,14 @@ class SyncThread:
 
     def _work_on(self, call: Call) -> None:
         call.begin(self._board)
-        limit = call.limit()
         with self._lock:
-            if limit is None:
-                call.slot = self._board.put(call.job.execution, None)
-            else:
-                call.slot = self._board.put(call.job.execution, limit.at, limit.meaning)
+            call.overdue = call.limit()
+            call.show(self._board)
             self._current = call
         outcome = self._context.copy().run(self._run, call)
         with self._lock:
             if self._current is call:
-                self._board.drop(call.slot)
+                call.hide(self._board)
                 self._current = None
         self._ended.append((call, outcome))
         if not self._told:
@@ -157,13 +205,17 @@ class SyncThread:
 
     # -- on the loop ------------------------------------------------------------------------
 
-    def _add(self, item: Call | Callable[[], None] | None) -> None:
+    def _add(self, item: Call | Callable[[], None] | threading.Event | None) -> None:
         self._todo.append(item)
         if self._wake.empty():
             self._wake.put(None)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="sync-tasks", daemon=True)
-            self._thread.start()
+            self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._work, name="sync-tasks", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _collect(self) -> None:
         # Before looking: what ends from here on is either seen below or told anew.

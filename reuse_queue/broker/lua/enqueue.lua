@@ -1,22 +1,23 @@
 -- enqueue: write jobs and push their ids; a job that is there already is left as it is.
--- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits,
---       7 held
+-- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits, 7 held
 -- ARGV  1 prefix of the keys of jobs, 2 environment, 3 wake channel, then for each group of like
 --       jobs: how many they are, 1 if signed, '<delay>,<queue_timeout>,<deadline>' (s; each may be
---       empty, '' for none), 1 if urgent, how many words follow, the fields and values that they
---       have in common, then for each its id, its data and its signature, if signed
+--       empty, '' for none), 1 if urgent, 2 if a job enqueues it, how many words follow, the fields
+--       and values that they have in common, then for each its id, data and signature, if signed
 -- returns how many were new
 -- include limits
 -- include wake
 -- include fresh
 local queue_key, urgent_key, scheduled_key, queues_key, env_key, limits_key = unpack(KEYS)
 local jobs_prefix, env, channel = unpack(ARGV, 1, 3)
-local high, normal, delayed, at = {}, {}, {}, 4
+local high, normal, children, delayed, at = {}, {}, {}, {}, 4
 
 local function push(id, due_in, urgent)
   if due_in > 0 then
     delayed[#delayed + 1] = string.format('%.3f', seconds + due_in)
     delayed[#delayed + 1] = id
+  elseif urgent == '2' then
+    children[#children + 1] = id
   elseif urgent == '1' then
     high[#high + 1] = id
   else
@@ -49,9 +50,13 @@ if #high > 0 then
   -- Replicas that wait watch the queue alone; none waits while something is in it.
   redis.call('RPUSH', length == 0 and queue_key or urgent_key, unpack(high))
 end
+-- The newest first: it is in depth that a tree of jobs has the fewest of them wait at a time.
+for place = #children, 1, -1 do
+  redis.call('LPUSH', length + #high == 0 and queue_key or urgent_key, children[place])
+end
 if #normal > 0 then redis.call('RPUSH', queue_key, unpack(normal)) end
 if #delayed > 0 then redis.call('ZADD', scheduled_key, unpack(delayed)) end
-local count = #high + #normal
+local count = #high + #normal + #children
 if count + #delayed > 0 then redis.call('SADD', queues_key, queue_key) end
 if count > 0 then wake(env_key, channel, env, KEYS[7], length + count) end
 return count + #delayed / 2

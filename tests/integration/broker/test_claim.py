@@ -47,6 +47,20 @@ def test_waiting_ids_come_first_then_urgent_ones_then_the_queue(site: Site) -> N
     assert claim.backlog == 1
 
 
+def test_a_claim_for_urgent_jobs_leaves_the_queue_alone_but_for_those_at_its_head(site: Site):
+    site.enqueue("first", enqueue_at_front=1)
+    site.enqueue("normal")
+    site.enqueue("behind", enqueue_at_front=1)
+    site.enqueue("urgent")
+    site.raw.lmove(site.keys.queue(ENV), site.keys.urgent(ENV), "RIGHT", "LEFT")
+
+    step = site.leases.claim("r1", 10, new_token(), urgent_only=True)
+    claim = site.connection.run(step)
+
+    assert [job.id for job in claim.jobs] == ["urgent", "first"]
+    assert site.queue() == ["normal", "behind"]
+
+
 def test_what_is_no_runnable_job_is_dropped_and_the_next_one_taken(site: Site) -> None:
     site.enqueue("canceled", status="canceled")
     site.enqueue("deleted", "garbage", "good", "later")

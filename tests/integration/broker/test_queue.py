@@ -60,6 +60,24 @@ def test_urgent_jobs_are_claimed_before_those_that_waited_before_them(site: Site
     assert [job.id for job in site.claim()] == ["h1", "h2", "n1", "n2", "n3"]
 
 
+def test_children_are_claimed_before_all_that_is_new_the_newest_first(site: Site) -> None:
+    put(site, new("n1"), new("h1", priority=Priority.HIGH), new("n2"))
+    put(site, new("old1", child=True), new("old2", child=True))
+    put(site, new("new1", child=True), new("h2", priority=Priority.HIGH), new("new2", child=True))
+
+    claimed = [job.id for job in site.claim()]
+
+    assert claimed == ["new1", "new2", "old1", "old2", "h2", "h1", "n1", "n2"]
+
+
+def test_a_child_that_is_tried_again_goes_to_the_front(site: Site) -> None:
+    put(site, new("child", child=True, retries=1), new("n"))
+    (child,) = site.claim(count=1)
+    site.finish(failed(child))
+
+    assert site.queue() == ["child", "n"]
+
+
 def test_no_replica_that_waits_is_passed_over_for_urgent_jobs(site: Site) -> None:
     """Those that wait watch the queue alone: on an empty queue, everything goes there."""
     got: list[str | None] = []

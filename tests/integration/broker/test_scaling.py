@@ -9,6 +9,7 @@ from rq import Queue
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.keys import Keys
+from reuse_queue.broker.lease import Leases, new_token
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.errors import LeadLost, UnknownEnvironment
@@ -90,6 +91,20 @@ def test_a_snapshot_counts_what_wants_a_slot_now(roster: Roster):
     assert (seen.finished_total, seen.failed_total) == (7, 2)
     assert {each.name: each.held for each in seen.replicas} == {"r1": 2, "r2": 0}
     assert abs(seen.at.timestamp() - now_s) < 60
+
+
+def test_jobs_that_only_wait_for_others_are_no_demand_as_far_as_they_are_still_held(
+    roster: Roster,
+):
+    roster.start("r1")
+    enqueue(roster, "a", "b", "c")
+    leases = Leases(roster.keys, ENV, roster.connection.settings)
+    roster.run(leases.claim("r1", 3, new_token()))
+    roster.run(roster.fleet.beat(ENV, "r1", 2))
+    seen = roster.run(roster.scaling.snapshot(ENV, poke=False))
+    assert (seen.claimed, seen.waiting, seen.demand) == (3, 2, 1)
+    roster.run(leases.claim("r1", 1, new_token(), 5))
+    assert roster.run(roster.scaling.snapshot(ENV, poke=False)).demand == 0
 
 
 def test_a_snapshot_brings_the_newest_deaths_first_and_no_more_than_fifty(roster: Roster):

@@ -11,7 +11,7 @@ import redis
 import rq
 
 from reuse_queue import ReusePolicy, TaskEnvironment
-from reuse_queue.board import Board
+from reuse_queue.board import SPARE, Board
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.keys import Keys
 from reuse_queue.facts import ReplicaState
@@ -77,7 +77,9 @@ class Lab:
     async def replica(self, name: str = "r1", *, ready: bool = True) -> AsyncIterator["Running"]:
         """Run a replica, ready if it is to be, until it ends or the block does."""
         self.order(name)
-        connection, board = Connection(self.settings), Board.create(self.env.policy.concurrency)
+        connection = Connection(self.settings)
+        self.env.bind(connection)
+        board = Board.create(self.env.policy.concurrency + SPARE)
         daemon = Daemon(self.env, name, board, connection, self.reports.append)
         running = Running(daemon, board, asyncio.ensure_future(daemon.run()))
         try:

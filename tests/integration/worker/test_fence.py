@@ -126,8 +126,8 @@ async def test_jobs_of_a_claim_whose_reply_was_lost_are_not_lost(lab: Lab):
         claim = running.daemon._steps.claim
         lost: list[Claim] = []
 
-        async def reply_lost(count: int) -> Claim:
-            lost.append(await claim(count))
+        async def reply_lost(count: int, *, urgent_only: bool = False) -> Claim:
+            lost.append(await claim(count, urgent_only=urgent_only))
             if lost[-1].jobs:
                 running.daemon._steps.claim = claim  # type: ignore[method-assign]
                 raise RedisUnavailable("the reply was lost")

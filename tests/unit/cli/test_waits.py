@@ -51,6 +51,10 @@ from support.made_up import NOW, ago, death, host, record, replica, snapshot
             snapshot(replicas=(replica("r1", idle_since=ago(10)),)),
             "all replicas to be drained (dormant) in 1m 50s: idle for 10s of 2m",
         ),
+        (
+            snapshot(claimed=2, waiting=2),
+            "the jobs that 2 jobs of its own wait for",
+        ),
         (snapshot(scheduled=2), "2 jobs due later"),
         (snapshot(), "nothing: it is at rest"),
     ],

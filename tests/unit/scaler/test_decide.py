@@ -153,6 +153,17 @@ def test_the_idle_clock_starts_when_the_environment_was_last_woken():
     assert made.state is EnvironmentState.ACTIVE
 
 
+def test_an_environment_whose_jobs_all_wait_for_others_does_not_go_dormant():
+    busy = ready("a", held=2)
+    assert plan(snapshot(environment(1, 2), busy, waiting=2)).state is EnvironmentState.ACTIVE
+
+
+def test_the_idle_clock_stands_still_while_jobs_wait_for_others():
+    seen = snapshot(environment(1, 2), ready("a", held=2), waiting=2)
+    _, memory = decide(seen, watched(120))
+    assert memory.busy_at == seen.at
+
+
 def test_a_job_that_came_and_went_between_two_looks_restarts_the_idle_clock():
     seen = snapshot(environment(1, 2), ready("a"), finished_total=1)
     assert plan(seen, watched(ended=0)).state is EnvironmentState.ACTIVE

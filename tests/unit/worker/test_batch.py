@@ -14,6 +14,7 @@ def size(
     seen: Claim = LONG_QUEUE,
     run_s: float | None = 0.00002,
     payload_bytes: float = 100.0,
+    away: int = 0,
 ) -> int:
     return claim_size(
         free=free,
@@ -21,7 +22,14 @@ def size(
         concurrency=concurrency,
         seen=seen,
         pace=Pace(run_s, payload_bytes),
+        away=away,
     )
+
+
+def test_nothing_is_held_ahead_while_jobs_wait_for_what_they_may_have_enqueued():
+    assert size(free=1) > 1
+    assert size(free=1, away=1) == 1
+    assert size(free=0, away=1) == 0
 
 
 def test_without_a_backlog_only_free_slots_are_filled():

@@ -9,7 +9,8 @@ from reuse_queue import ReusePolicy, TaskEnvironment
 from reuse_queue.board import Overdue
 from reuse_queue.job import ClaimedJob, Verdict
 from reuse_queue.settings import Settings
-from reuse_worker.execute import Call, Executor
+from reuse_worker.call import Call
+from reuse_worker.execute import Executor
 
 S = timedelta(seconds=1)
 env = TaskEnvironment("executed", reusable=ReusePolicy(replicas=(0, 2)))

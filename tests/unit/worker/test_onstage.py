@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,6 +15,11 @@ def board() -> Iterator[Board]:
     made = Board.create(2)
     yield made
     made.close()
+
+
+@dataclass
+class Shown:
+    slot: int
 
 
 def seen(board: Board) -> str | None:
@@ -34,7 +40,7 @@ async def test_the_board_shows_whose_code_runs_and_nobody_while_all_wait(board: 
         order.append(("nobody", seen(board)))
 
     numbers = {name: board.put(name, None) for name in "ab"}
-    jobs = [onstage(job(name), board, number) for name, number in numbers.items()]
+    jobs = [onstage(job(name), board, Shown(number)) for name, number in numbers.items()]
     ended = await asyncio.gather(*jobs, watch())
     assert ended == ["a", "b", None]
     assert sorted(order) == [("a", "a"), ("a", "a"), ("b", "b"), ("b", "b"), ("nobody", None)]
@@ -47,7 +53,7 @@ async def test_errors_pass_and_leave_nobody_onstage(board: Board):
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await onstage(job(), board, board.put("a", None))
+        await onstage(job(), board, Shown(board.put("a", None)))
     assert seen(board) is None
 
 
@@ -65,7 +71,7 @@ async def test_a_cancellation_reaches_the_coroutine_which_may_refuse_it(board: B
         return "stayed"
 
     async def run() -> str:
-        return await onstage(job(), board, board.put("a", None))
+        return await onstage(job(), board, Shown(board.put("a", None)))
 
     task = asyncio.create_task(run())
     await began.wait()

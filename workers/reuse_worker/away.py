@@ -1,0 +1,115 @@
+"""Away: lets calls that wait for other jobs give up their slots, and go on in one again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from reuse_queue.board import Board
+from reuse_worker.call import Call
+from reuse_worker.calls import Calls
+from reuse_worker.places import CoroutinePlace, ThreadPlace
+from reuse_worker.sync_thread import SyncThread
+
+
+class Away:
+    """Who has left a slot, and who, in which order, wants one again; all on the loop.
+
+    Args:
+        calls: what the replica holds.
+        thread: where plain functions run.
+        board: shows what runs.
+        fill: puts free slots to use.
+        changed: called when a slot was left.
+    """
+
+    def __init__(
+        self,
+        calls: Calls,
+        thread: SyncThread,
+        board: Board,
+        fill: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._calls = calls
+        self._thread = thread
+        self._board = board
+        self._fill = fill
+        self._changed = changed
+        self._returning: deque[tuple[Call, Callable[[], None]]] = deque()
+
+    @property
+    def returning(self) -> bool:
+        """Whether somebody wants a slot again."""
+        return bool(self._returning)
+
+    def place(self, call: Call) -> CoroutinePlace | ThreadPlace:
+        """Return what a call that starts gives its slot up by."""
+        if call.is_async:
+            return CoroutinePlace(call, self)
+        return ThreadPlace(call, self._thread.leave, self._thread.enter)
+
+    def leave(self, call: Call) -> None:
+        """Give the slot of a coroutine that waits to others."""
+        if self._calls.coroutines.get(call.job.execution) is call:
+            call.hide(self._board)
+            self._let_go(call)
+            return
+        # It wants one for the end of a wait, and does not wait for that alone any more.
+        for entry in [each for each in self._returning if each[0] is call]:
+            self._returning.remove(entry)
+            entry[1]()
+
+    def come_back(self, call: Call, go_on: Callable[[], None]) -> None:
+        """Call `go_on` once a call that is away has a slot again."""
+        if self._calls.away.get(call.job.execution) is call:
+            self._returning.append((call, go_on))
+            self._fill()
+        else:
+            go_on()
+
+    def come_back_at_once(self, call: Call) -> None:
+        """Let a coroutine go on even if that makes one more than there are slots."""
+        if self._calls.enter(call):
+            self._returning = deque(each for each in self._returning if each[0] is not call)
+            call.show(self._board)
+
+    def let_back(self) -> None:
+        """Give free slots to those that want one again."""
+        while self._returning and self._calls.free > 0:
+            call, go_on = self._returning.popleft()
+            if self._calls.enter(call) and call.is_async:
+                call.show(self._board)
+            go_on()
+
+    def left(self, call: Call) -> None:
+        """Hear that a plain function has left the sync thread to others."""
+        if self._calls.handed.get(call.job.execution) is not call:
+            return  # given back meanwhile
+        if call.overdue is not None and not call.watched:
+            call.watched = True
+            left_s = max(0.0, call.overdue.left_s)
+            asyncio.get_running_loop().call_later(left_s, self._thread.overdue, call)
+        self._let_go(call)
+
+    def wants(self, call: Call) -> None:
+        """Hear that one would go on there: nothing starts before it."""
+        if self._calls.away.get(call.job.execution) is not call:
+            return  # given back meanwhile: its process ends
+        for waiting in reversed(list(self._calls.handed.values())):
+            if self._thread.take_back(waiting):
+                del self._calls.handed[waiting.job.execution]
+                self._calls.ahead.appendleft(waiting)
+        self.come_back(call, lambda: self._thread.resume(call))
+
+    def forget(self) -> None:
+        """Let nobody come back."""
+        self._returning.clear()
+
+    # ---------------------------------------------------------------------------------------
+
+    def _let_go(self, call: Call) -> None:
+        self._calls.leave(call)
+        self._fill()
+        self._changed()

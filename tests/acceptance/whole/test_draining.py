@@ -1,6 +1,5 @@
 """What is told to stop finishes what it runs and gives back the rest; operators' orders hold."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -52,7 +51,7 @@ def test_sigterm_to_an_agent_under_load_finishes_what_runs_and_keeps_the_rest(
 def test_when_the_grace_is_over_jobs_go_back_but_for_those_that_may_run_only_once(
     fleet: FleetProcesses, kind: str
 ):
-    fleet.settings = replace(fleet.settings, drain_grace=timedelta(seconds=0.2))
+    fleet.settings_of_processes(drain_grace=timedelta(seconds=0.2))
     tasks = STAY if kind == "def" else STAY.replace("def", kind).replace("time", "await asyncio")
     app = fleet.write(replicas=(0, 2), concurrency=1, tasks=tasks)
     _, agent = fleet.serve()

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reuse_queue.context import agiving_way, giving_way
 from reuse_queue.errors import JobCanceled, JobNotFound, ResultTimeout, TaskFailed
-from reuse_queue.job import Job, JobStatus, ResultKind, ResultRecord
+from reuse_queue.job import Ending, Job, JobStatus, ResultKind, ResultRecord
 
 if TYPE_CHECKING:
     from reuse_queue.broker.connection import Step
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
-
-# A job that is canceled leaves no record to wait for: its status is looked at this often.
-_LOOK = timedelta(seconds=1)
-_NOW = timedelta(0)
 
 
 class Jobs(Protocol):
@@ -28,10 +23,14 @@ class Jobs(Protocol):
     def fetch(self, job_id: str) -> Step[Job]:
         """Return a job as it is now."""
 
-    def wait_result(
-        self, job_id: str, block: timedelta, /
-    ) -> Step[tuple[JobStatus | None, ResultRecord | None]]:
-        """Return its status and the record of its end, after waiting for at most `block`."""
+    def result(self, job_id: str) -> Step[Ending]:
+        """Return its status and the record of its end, as they are now."""
+
+    def ending(self, job_id: str, timeout_s: float | None) -> Ending:
+        """Return a job's status and the record of its end, after waiting for it so long."""
+
+    async def aending(self, job_id: str, timeout_s: float | None) -> Ending:
+        """Do what `ending` does, without blocking the loop."""
 
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Cancel jobs; return the status each had before."""
@@ -95,12 +94,16 @@ class JobHandle(Generic[R_co]):
             RedisUnavailable: Redis cannot be reached.
         """
         with giving_way():
-            return self._home.run(self._result(_seconds(timeout)))
+            task = self._task or self.job().task
+            limit = seconds(timeout)
+            return self._value(task, self._home.jobs.ending(self.id, limit), limit)
 
     async def aresult(self, timeout: float | timedelta | None = None) -> R_co:
         """Do what `result` does, without blocking the loop."""
         async with agiving_way():
-            return await self._home.arun(self._result(_seconds(timeout)))
+            task = self._task or (await self.ajob()).task
+            limit = seconds(timeout)
+            return self._value(task, await self._home.jobs.aending(self.id, limit), limit)
 
     def __await__(self) -> Generator[Any, None, R_co]:
         """Wait for the result, for as long as it takes."""
@@ -160,22 +163,13 @@ class JobHandle(Generic[R_co]):
 
     # -- each written once, for both twins ----------------------------------------------------
 
-    def _result(self, timeout: float | None) -> Step[R_co]:
-        gives_up = None if timeout is None else time.monotonic() + timeout
-        task = self._task
-        if not task:  # the handle was made from an id alone; the job knows whose it is
-            task = (yield from self._home.jobs.fetch(self.id)).task
-        while True:
-            left = _LOOK if gives_up is None else timedelta(seconds=gives_up - time.monotonic())
-            status, record = yield from self._home.jobs.wait_result(self.id, min(left, _LOOK))
-            if status is None or status.ended:
-                break
-            if left <= _NOW:
-                raise ResultTimeout(
-                    f"job {self.id} is {status} and did not end within {timeout:g} s; it goes on"
-                )
-        data = self._ended(status, record)
-        value: R_co = self._home.read_result(task, data)
+    def _value(self, task: str, ending: Ending, timeout: float | None) -> R_co:
+        status, record = ending
+        if status is not None and not status.ended:
+            raise ResultTimeout(
+                f"job {self.id} is {status} and did not end within {timeout:g} s; it goes on"
+            )
+        value: R_co = self._home.read_result(task, self._ended(status, record))
         return value
 
     def _ended(self, status: JobStatus | None, record: ResultRecord | None) -> bytes | None:
@@ -193,7 +187,7 @@ class JobHandle(Generic[R_co]):
         raise self._not_found()
 
     def _status(self) -> Step[JobStatus]:
-        status, _ = yield from self._home.jobs.wait_result(self.id, _NOW)
+        status, _ = yield from self._home.jobs.result(self.id)
         if status is None:
             raise self._not_found()
         return status
@@ -211,5 +205,6 @@ class JobHandle(Generic[R_co]):
         )
 
 
-def _seconds(timeout: float | timedelta | None) -> float | None:
+def seconds(timeout: float | timedelta | None) -> float | None:
+    """Return a timeout in seconds."""
     return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 
 class JobStatus(StrEnum):
@@ -276,6 +276,10 @@ class ResultRecord:
     error: str = ""
     replica: str = ""
     created_at: datetime | None = None
+
+
+Ending: TypeAlias = tuple[JobStatus | None, ResultRecord | None]
+"""A job's status, None for no such job, and the record of its end if it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.broker.queue import JobQueue
+from reuse_queue.broker.post import Post
 from reuse_queue.embedded import settings_here
 from reuse_queue.handle import Jobs
 from reuse_queue.job import NewJob, named_ends
@@ -47,7 +47,8 @@ class RedisLink:
     def __init__(self, connection: Connection, patience: timedelta = timedelta(0)) -> None:
         self.connection = connection
         self.settings = connection.settings
-        self.jobs = JobQueue(connection.keys, connection.settings.replication_timeout)
+        # One for all environments that share the connection: they wait together.
+        self.jobs = connection.kept((Post, patience), lambda: Post(connection, patience))
         self._fleet = Fleet(connection.keys, connection.settings)
         self._patience = patience
         self._signer = signer(connection.settings.signing_keys)

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
@@ -89,6 +89,7 @@ class Connection:
         self.keys = Keys(settings.key_prefix)
         self._theirs = None if client is None else Borrowed(client)
         self._clients = Clients(address(settings.redis_url))
+        self._kept: dict[object, Any] = {}
 
     def __str__(self) -> str:
         """Return the URL without its password."""
@@ -176,6 +177,12 @@ class Connection:
         requests fail as if it had been cut.
         """
         await self._clients.refresh()
+
+    def kept(self, name: object, make: Callable[[], T]) -> T:
+        """Return what is kept here under a name, for all who share this connection; made once."""
+        # Atomic: of two threads that make it at once, both get the same.
+        found: T = self._kept.get(name) or self._kept.setdefault(name, make())
+        return found
 
     def close(self) -> None:
         """Close the blocking pool."""

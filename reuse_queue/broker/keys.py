@@ -182,6 +182,10 @@ class Keys:
         """Return the counter that rises with every change of leader."""
         return self._shared("fence")
 
+    def mailbox(self, box: str) -> str:
+        """Return the list of ids of jobs that have ended, of those that one process awaits."""
+        return self._shared(f"mail:{box}")
+
     def wake_channel(self) -> str:
         """Return the channel that wakes the scaler; messages are environments' names."""
         return self._shared(WAKE)

@@ -13,9 +13,7 @@ from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, cal
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed
 from reuse_queue.errors import JobNotFound
-from reuse_queue.job import Durability, Job, JobStatus, NewJob, ResultRecord
-
-Ending = tuple[JobStatus | None, ResultRecord | None]
+from reuse_queue.job import Durability, Ending, Job, JobStatus, NewJob
 
 # Each cancel may search through two thousand ids.
 _MAX_CANCELS = 100
@@ -97,25 +95,8 @@ class JobQueue:
         There is a record only where the job has finished, failed or been stopped: that of an
         earlier end of a job that was put back does not count.
         """
-        ending, _ = yield from self._ending(job_id)
-        return ending
-
-    def wait_result(self, job_id: str, block: timedelta) -> Step[Ending]:
-        """Return what `result` does, after waiting for the job's end for at most `block`.
-
-        Waits on the result stream (XREAD BLOCK, at most MAX_BLOCK_S a call); a job that ends
-        without a record (canceled, or not to be kept) is seen when the wait ends.
-        """
-        ending, newest = yield from self._ending(job_id)
-        status, _ = ending
-        block_s = min(block.total_seconds(), MAX_BLOCK_S)
-        if status is None or status.ended or block_s <= 0:
-            return ending
-        stream = ("STREAMS", self._keys.results(job_id), newest)
-        # Redis takes 0 for "no timeout".
-        yield command("XREAD", "BLOCK", max(1, round(block_s * 1000)), *stream, blocks_s=block_s)
-        ending, _ = yield from self._ending(job_id)
-        return ending
+        keys = self._keys.job(job_id), self._keys.results(job_id)
+        return results.ending((yield call("result", keys)))
 
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Cancel jobs; return the status each had before, None where there is no such job.
@@ -191,13 +172,6 @@ class JobQueue:
         return int(reply)
 
     # ---------------------------------------------------------------------------------------
-
-    def _ending(self, job_id: str) -> Step[tuple[Ending, bytes]]:
-        """Return what `result` does, and the id of the job's newest record."""
-        status, newest, *record = yield call(
-            "result", (self._keys.job(job_id), self._keys.results(job_id))
-        )
-        return (codec.status(status), results.result_record(*record) if record else None), newest
 
     def _jobs(self, job_ids: Sequence[str], hashes: Sequence[Any]) -> Step[list[Job]]:
         read = [codec.job(i, values) for i, values in zip(job_ids, hashes, strict=True)]

@@ -9,13 +9,20 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from reuse_queue.broker.codec import moment_ms, shown
-from reuse_queue.job import ResultKind, ResultRecord
+from reuse_queue.broker.codec import moment_ms, shown, status
+from reuse_queue.job import Ending, ResultKind, ResultRecord
 
 _KINDS = {str(each.value).encode(): each for each in ResultKind}
 # Of a traceback: what is longer was never meant for people.
 _LONGEST_ERROR = 1024 * 1024
+
+
+def ending(reply: Sequence[Any]) -> Ending:
+    """Return what lua/lib/ending.lua says of one job."""
+    named, *record = reply
+    return status(named), result_record(*record) if record else None
 
 
 def result_record(entry_id: bytes, words: Sequence[bytes]) -> ResultRecord:

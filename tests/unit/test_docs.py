@@ -94,7 +94,13 @@ def test_every_option_is_described(heading: str, names: list[str]) -> None:
 
 def test_every_key_is_described() -> None:
     text = (ROOT / "docs/data-format.md").read_text(encoding="utf-8")
-    words = {"env": "<env>", "job_id": "<id>", "execution": "<exec>", "host": "<host>"}
+    words = {
+        "env": "<env>",
+        "job_id": "<id>",
+        "execution": "<exec>",
+        "host": "<host>",
+        "box": "<box>",
+    }
     keys = Keys()
     for name, method in inspect.getmembers(Keys, inspect.isfunction):
         if name.startswith("_"):

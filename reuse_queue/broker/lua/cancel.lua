@@ -10,10 +10,11 @@ local REGISTRY = {deferred = deferred_key, scheduled = scheduled_key, ready_to_e
 local WAITING = {created = true, queued = true, deferred = true, scheduled = true,
   ready_to_enqueue = true, rate_limited = true}
 
-local function end_waiting(id, status, limit)
+local function end_waiting(id, status, limit, awaited)
   redis.call('HSET', rq .. 'job:' .. id, 'status', 'canceled')
   redis.call('ZADD', canceled_key, math.floor(seconds), id)
   redis.call('ZREM', own .. 'limits', id)
+  tell(id, awaited)
   if status == 'queued' and take_out(queue_key, id) == 0 then
     take_out(urgent_key, id)
   elseif REGISTRY[status] then
@@ -40,12 +41,14 @@ sound_books()
 local statuses = {}
 for at = 5, #ARGV do
   local id = ARGV[at]
-  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'worker_name', 'rate_limit_key')
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'worker_name', 'rate_limit_key',
+    'reuse_awaited')
   statuses[at - 4] = job[1]
   if job[1] == 'started' then
     order_end(id, job[2] or '')
   elseif WAITING[job[1]] then
-    end_waiting(id, job[1], job[3])
+    end_waiting(id, job[1], job[3], job[4])
   end
 end
+deliver()
 return statuses

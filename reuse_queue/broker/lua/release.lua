@@ -17,13 +17,14 @@ end
 for _, each in ipairs(holdings(holds_key)) do
   if (named[each.execution] or false) == (ARGV[6] == 'only') and not elsewhere(each) then
     redis.call('SREM', holds_key, each.member)
-    local status = read(false, 'HGET', rq .. 'job:' .. each.id, 'status')
+    local job = read({}, 'HMGET', rq .. 'job:' .. each.id, 'status', 'reuse_awaited')
     if redis.call('ZREM', wip_key, each.member) == 0 then
       gone[#gone + 1] = rq .. 'execution:' .. each.member
-    elseif status ~= 'started' then
+    elseif job[1] ~= 'started' then
       forget(each.id, each.execution)
     elseif redis.call('SREM', cancels_key, each.execution) == 1 then
       cancel(each.id, each.execution, each.took)
+      tell(each.id, job[2])
     else
       give_back(each.id, each.execution)
     end

@@ -1,17 +1,16 @@
-"""result and wait_result: how a caller learns of a job's end."""
+"""result and ending: how a caller learns of a job's end."""
 
 import threading
-from datetime import timedelta
 
 import pytest
 
+from reuse_queue.broker.post import Post
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import JobStatus, ResultKind, ResultRecord
+from reuse_queue.job import Ending, JobStatus, ResultKind
 from support.eventually import eventually_sync
 from support.site import Site, canceled, failed, finished
 
-LONG = timedelta(seconds=5)
-Ending = tuple[JobStatus | None, ResultRecord | None]
+LONG_S = 5.0
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def waited(site: Site, job_id: str) -> tuple[threading.Thread, list[Ending]]:
     got: list[Ending] = []
 
     def wait() -> None:
-        got.append(site.connection.run(JobQueue(site.keys).wait_result(job_id, LONG)))
+        got.append(Post(site.connection).ending(job_id, LONG_S))
 
     thread = threading.Thread(target=wait)
     thread.start()
@@ -111,21 +110,21 @@ def test_a_wait_ends_as_soon_as_the_job_does(site: Site) -> None:
     assert record.value == b"42"
 
 
-def test_a_wait_that_is_over_says_how_far_the_job_is(site: Site, queue: JobQueue) -> None:
-    job = site.running("a")
-    moment = timedelta(milliseconds=1)
-    assert site.connection.run(queue.wait_result("a", moment)) == (JobStatus.STARTED, None)
+def test_a_wait_that_is_over_says_how_far_the_job_is(site: Site) -> None:
+    job, post = site.running("a"), Post(site.connection)
+    assert post.ending("a", 0.001) == (JobStatus.STARTED, None)
 
     site.finish(canceled(job))
 
-    assert site.connection.run(queue.wait_result("a", LONG)) == (JobStatus.CANCELED, None)
+    assert post.ending("a", LONG_S) == (JobStatus.CANCELED, None)
 
 
-def test_nobody_waits_for_a_job_that_has_ended_or_is_not_there(site: Site, queue: JobQueue) -> None:
+def test_nobody_waits_for_a_job_that_has_ended_or_is_not_there(site: Site) -> None:
     site.finish(finished(site.running("a")))
     site.raw.config_resetstat()
 
-    status, record = site.connection.run(queue.wait_result("a", LONG))
+    post = Post(site.connection)
+    status, record = post.ending("a", LONG_S)
     assert (status, record is None) == (JobStatus.FINISHED, False)
-    assert site.connection.run(queue.wait_result("nobody", LONG)) == (None, None)
-    assert "cmdstat_xread" not in site.raw.info("commandstats")
+    assert post.ending("nobody", LONG_S) == (None, None)
+    assert "cmdstat_blmpop" not in site.raw.info("commandstats")

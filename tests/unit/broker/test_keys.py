@@ -28,6 +28,7 @@ def shared_keys(keys: Keys) -> Iterator[str]:
     for name in ("environments", "hosts", "leader", "fence", "wake_channel"):
         yield getattr(keys, name)()
     yield keys.host(HOST)
+    yield keys.mailbox("0a")
     yield keys.orders_channel(HOST)
 
 

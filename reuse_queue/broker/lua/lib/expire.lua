@@ -4,8 +4,7 @@
 -- include late
 -- include take_out
 -- include traceback
-local urgent_key, limits_key = KEYS[15], KEYS[16]
-local AGAIN_MS = 5000
+local urgent_key, limits_key, AGAIN_MS = KEYS[15], KEYS[16], 5000
 -- What a claim would start, and what is to become that.
 local WAITS = {queued = true, created = true, scheduled = true}
 
@@ -17,31 +16,31 @@ local function too_late(id, start_by, job)
   return late(id, job[4])
 end
 
-local function end_waiting(id, status, why, failure_ttl)
+local function end_waiting(id, job, why)
   local job_key = rq .. 'job:' .. id
   redis.call('HSET', job_key, 'status', 'failed', 'ended_at', now_stamp)
   redis.call('HDEL', job_key, 'reuse_by')
   tally.failed = tally.failed + 1
-  if status == 'scheduled' then
+  if job[1] == 'scheduled' then
     redis.call('ZREM', scheduled_key, id)
   elseif take_out(queue_key, id) == 0 then
     take_out(urgent_key, id)
   end
   release_dependents(id, 'failed')
-  local text = traceback('reuse_queue.errors.' .. why)
-  bury(id, lasting(failure_ttl), 2, '', '', 0, 'exc_string', text)
+  tell(id, job[6])
+  bury(id, lasting(job[5]), 2, '', '', 0, 'exc_string', traceback('reuse_queue.errors.' .. why))
 end
 
 -- expire: returns when to look at the job again (ms), nil for never.
 local function expire(id)
   local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'reuse_by', 'reuse_queue_timeout',
-    'reuse_deadline', 'failure_ttl')
+    'reuse_deadline', 'failure_ttl', 'reuse_awaited')
   local start_by, end_by = limits_of(job[2])
   local first = math.min(start_by or end_by or 0, end_by or start_by or 0)
   if first > now_ms then
     return first
   elseif first > 0 and WAITS[job[1]] then
-    end_waiting(id, job[1], too_late(id, start_by, job), job[5])
+    end_waiting(id, job, too_late(id, start_by, job))
   elseif first > 0 and job[1] == 'started' then
     -- Its replica keeps the deadline of what runs; it may still come back to the queue.
     return now_ms + AGAIN_MS

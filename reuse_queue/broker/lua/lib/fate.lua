@@ -14,7 +14,8 @@ local function settle(held, fate, name, line, cancels_key)
     gone[#gone + 1] = rq .. 'execution:' .. held.member
     return 0
   end
-  local job = read({}, 'HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once')
+  local job = read({}, 'HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once',
+    'reuse_awaited')
   if job[1] ~= 'started' then
     forget(held.id, held.execution)
     return 0
@@ -34,6 +35,7 @@ local function settle(held, fate, name, line, cancels_key)
   else
     give_back(held.id, held.execution)
   end
+  tell_if_over(held.id, job[4])
   pcall(release_slot, held.id, job[2])
   return 1
 end

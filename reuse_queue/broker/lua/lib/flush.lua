@@ -22,6 +22,7 @@ local function release_kin()
 end
 
 local function flush()
+  deliver()
   for from = 1, #gone, CHUNK do
     redis.call('DEL', unpack(gone, from, math.min(from + CHUNK - 1, #gone)))
   end

@@ -40,13 +40,16 @@ end
 local function finish(at)
   local id, execution = ARGV[at], ARGV[at + 1]
   local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key',
-    'reuse_by')
+    'reuse_by', 'reuse_awaited')
   local letter = job[1] == 'canceled' and 'c' or 'l'
   if UNENDED[job[1]] then
     letter = settle(at, whole(job[2]))
   else
     -- Canceled, or taken over by somebody else, while it ran: that is its one final state.
     forget(id, execution)
+  end
+  if letter ~= 'r' and letter ~= 'l' then
+    tell(id, job[5])
   end
   pcall(release_slot, id, job[3])
   if job[4] and letter ~= 'r' then

@@ -1,5 +1,6 @@
 -- records: what is written of a job when an execution of it ends, and what goes.
 -- include books
+-- include mail
 local gone = {}
 local tally = {finished = 0, failed = 0, retried = 0, canceled = 0, stopped = 0}
 local pushed = 0

@@ -14,6 +14,7 @@ from reuse_queue.context import current_job
 from reuse_queue.errors import InvalidArguments, NotReplicated, ReuseQueueError
 from reuse_queue.handle import Home, JobHandle
 from reuse_queue.job import NewJob, Terms
+from reuse_queue.mapping import Mappable
 from reuse_queue.options import OptionArgs, TaskOptions
 from reuse_queue.policy import ReusePolicy
 from reuse_queue.serializer import Serializer
@@ -63,7 +64,7 @@ class Call(Generic[P]):
     kwargs: dict[str, Any]
 
 
-class Task(Generic[P, R]):
+class Task(Mappable[R], Generic[P, R]):
     """A function of an environment: call it to run it here, enqueue it to run it on a replica.
 
     Attributes:
@@ -75,6 +76,7 @@ class Task(Generic[P, R]):
     """
 
     is_async = False
+    environment: Owner
     __name__: str
 
     def __init__(
@@ -163,6 +165,9 @@ class Task(Generic[P, R]):
         return _found, (self.environment, self.name, self.options)
 
     # -- each written once, for both twins ----------------------------------------------------
+
+    def _call_with(self, given: Any) -> tuple[Any, ...] | Call[P]:
+        return given if isinstance(given, Call) else (given,)
 
     def _enqueue(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Step[JobHandle[R]]:
         job = self._new_job(args, kwargs)

@@ -67,6 +67,16 @@ def test_many_calls_are_typed_by_call():
         assert [each.result() for each in handles] == ["AA", "BB"]
 
 
+async def test_maps_are_typed_by_what_the_task_returns():
+    with inline():
+        for length in count.map(["a", "bc"]):
+            assert_type(length, int)
+        assert_type(await shout.amap(["a", shout.call("b", times=2)]), list[str])
+        found = [each async for each in shout.amap("ab", as_completed=True)]
+        assert_type(found, list[str])
+        assert found == ["A", "B"]
+
+
 def test_arguments_that_do_not_fit_are_seen_by_the_type_checker_too():
     with inline():
         with pytest.raises(InvalidArguments):

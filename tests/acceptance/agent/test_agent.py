@@ -167,11 +167,11 @@ async def test_a_redis_that_refuses_to_write_ends_neither_agent_nor_busy_replica
     jobs = [await lab.enqueue("wait", 600, str(tmp_path / f"began{n}")) for n in range(4)]
     for n in range(len(jobs)):
         await began(tmp_path / f"began{n}")
-    raw.execute_command("ACL SETUSER", "default", "-zadd")
+    raw.execute_command("ACL SETUSER", "default", "-zadd")  # type: ignore[no-untyped-call]
     try:
         await eventually(lambda: "redis refuses" in lab.log())
     finally:
-        raw.execute_command("ACL SETUSER", "default", "+zadd")
+        raw.execute_command("ACL SETUSER", "default", "+zadd")  # type: ignore[no-untyped-call]
     await eventually(lambda: "redis reached again" in lab.log())
     assert (await lab.ready(name)).pid == pid
     assert agent.poll() is None

@@ -46,6 +46,8 @@ class Command:
     """How long the server may hold the reply back on purpose."""
     by_text: bool = False
     """A script goes by its text, at once: what follows must come over the same connection."""
+    may_fail: bool = False
+    """A refusal is its reply (a RedisError): what was asked with it counts all the same."""
 
     def words(self, *, whole: bool = False) -> tuple[Value, ...]:
         """Return the command's words; a script goes by its digest unless `whole`."""
@@ -283,7 +285,8 @@ def _merged(replies: list[Any], missed: list[int], again: list[Any]) -> list[Any
 
 
 def _answer(request: Request, replies: list[Any]) -> Any:
-    for reply in replies:
-        if isinstance(reply, Exception):
+    commands = [request] if isinstance(request, Command) else request
+    for asked, reply in zip(commands, replies, strict=True):
+        if isinstance(reply, Exception) and not asked.may_fail:
             raise reply
     return replies[0] if isinstance(request, Command) else replies

@@ -62,11 +62,14 @@ class Leases:
         """Do what `wait` does, then what `claim` does, in one round trip.
 
         Redis runs the claim that was sent behind the wait as soon as the wait is over, whatever
-        came of it.
+        came of it: a server that is full refuses the wait alone.
         """
-        claiming = self._claim(replica, count, token, away)
-        _, reply = yield [self._wait(replica, timeout), claiming]
-        return _claim(reply)
+        wait = replace(self._wait(replica, timeout), may_fail=True)
+        waited, reply = yield [wait, self._claim(replica, count, token, away)]
+        claim = _claim(reply)
+        if isinstance(waited, Exception) and not claim.jobs and not claim.refused:
+            raise waited
+        return claim
 
     def waiting(self, replica: str) -> Step[int]:
         """Return how many jobs a replica may claim now."""

@@ -106,11 +106,18 @@ class Books:
 
     def wait(self, queues: Sequence[str], seconds: float) -> None:
         """Return when there may be a job in one of the queues, after so long at the latest."""
-        first, seconds = self._leases[queues[0]], min(seconds, MAX_BLOCK_S)
-        if len(queues) == 1:
-            self._run(first.wait(self._worker, timedelta(seconds=seconds)))
-            return
-        self.watch(queues, seconds)
+        open_ones = [queue for queue in queues if self._seen[queue].refused != "paused"]
+        if len(open_ones) < len(queues):
+            # What lies in a queue that an operator holds back ends no wait; only a claim tells
+            # that it is open again.
+            seconds = min(seconds, self.settings.heartbeat.total_seconds())
+        if not open_ones:
+            time.sleep(seconds)
+        elif len(open_ones) == 1:
+            at_most = timedelta(seconds=min(seconds, MAX_BLOCK_S))
+            self._run(self._leases[open_ones[0]].wait(self._worker, at_most))
+        else:
+            self.watch(open_ones, seconds)
 
     def watch(self, queues: Sequence[str], seconds: float) -> None:
         """Do the same without taking anything out of the queues."""
@@ -146,13 +153,20 @@ class Books:
             self.drop(execution)
         return recorded
 
-    def give_back(self, executions: Sequence[str]) -> None:
-        """Return held jobs to the front of their queues, as if they had never been claimed."""
+    def give_back(self, executions: Sequence[str], *, patiently: bool = False) -> None:
+        """Return held jobs to the front of their queues, as if they had never been claimed.
+
+        Args:
+            executions: theirs.
+            patiently: try for as long as their leases last.
+        """
+        patience = self.settings.lease if patiently else timedelta(0)
         queues: dict[str, list[str]] = {}
         for execution in executions:
             queues.setdefault(self._held.pop(execution), []).append(execution)
         for queue, theirs in queues.items():
-            self._run(self._leases[queue].release(self._worker, theirs))
+            step = self._leases[queue].release(self._worker, theirs)
+            self._connection.run(step, patience=patience)
 
     def drop(self, execution: str) -> None:
         """Hold no longer what somebody else has recorded the end of."""

@@ -269,10 +269,11 @@ class LeasedWorker(BaseWorker):  # type: ignore[misc]  # rq's classes are not ty
             raise NotRecorded("its end was not recorded: lost")
         self.set_state(WorkerStatus.IDLE if self._hand.empty else WorkerStatus.BUSY)
 
-    def _give_back(self, executions: list[str]) -> None:
+    def _give_back(self, executions: list[str], *, patiently: bool = False) -> None:
         with self._recording:
             if self._books is not None:
-                self._books.give_back([each for each in executions if self._books.holds(each)])
+                held = [each for each in executions if self._books.holds(each)]
+                self._books.give_back(held, patiently=patiently)
             for each in executions:
                 self.executions.pop(each, None)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
 from reuse_worker.rq_worker.hand import Hand
 
+log = logging.getLogger("rq.worker")
 # How long the main thread may stay with one job before the others in its hand are seen to.
 _PATIENCE_S = 0.01
 
@@ -35,9 +37,15 @@ class Relief(threading.Thread):
             began = hand.began
             self._stopped.wait(_PATIENCE_S)
             if not hand.empty and hand.began == began:
-                self._relieve()
+                self._see_to_it()
             elif hand.empty and not self._stopped.is_set():
                 hand.filled.clear()
                 # What came between the two lines above must not be overlooked.
                 if not hand.empty or self._stopped.is_set():
                     hand.filled.set()
+
+    def _see_to_it(self) -> None:
+        try:
+            self._relieve()
+        except Exception as error:  # noqa: BLE001  # what comes after this job needs relief too
+            log.warning("Relief failed: %s", error)

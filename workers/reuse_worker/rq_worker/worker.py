@@ -13,7 +13,7 @@ from rq.job import Job
 from rq.queue import Queue
 from rq.worker import BaseWorker
 
-from reuse_queue.errors import InvalidSettings, RedisUnavailable
+from reuse_queue.errors import InvalidSettings, RedisRefused, RedisUnavailable
 from reuse_queue.settings import Settings
 from reuse_worker.rq_worker.books import Books
 from reuse_worker.rq_worker.claiming import ClaimingWorker
@@ -172,7 +172,8 @@ class ReuseWorker(ClaimingWorker):
             with self._recording:
                 waiting = self._hand.give_back()
                 self.flush()
-                self._give_back([each.execution.id for each in waiting])
-        except RedisUnavailable as error:
+                # The job that runs may run for hours: one try, which Redis may miss, is too few.
+                self._give_back([each.execution.id for each in waiting], patiently=True)
+        except (RedisRefused, RedisUnavailable) as error:
             self._untidy = True
             self.log.warning("Worker %s: could not give back: %s", self.name, error)

@@ -23,9 +23,7 @@ from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.job import Outcome, Verdict
 from reuse_queue.settings import Settings
-from reuse_worker.batch import Pace
 from reuse_worker.rq_worker import ReuseWorker
-from reuse_worker.rq_worker.books import Books
 from reuse_worker.rq_worker.watch import Watch
 from support import rq_jobs
 from support.eventually import eventually_sync
@@ -282,45 +280,3 @@ def test_a_job_that_is_deleted_while_it_runs_stays_deleted(raw: redis.Redis) -> 
 
     assert ran(raw) == [b"a"]
     assert not raw.exists("rq:job:a", "rq:results:a", "rq:finished:app", "rq:wip:app")
-
-
-def test_a_queue_that_an_operator_holds_back_keeps_nobody_busy(
-    raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Queue("app", connection=raw).enqueue(rq_jobs.note, "a")
-    raw.hset("reuse:{app}:environment", "paused", "1")
-    waits: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            raw.hdel("reuse:{app}:environment", "paused")
-
-    monkeypatch.setattr("reuse_worker.rq_worker.books.time.sleep", sleep)
-    raw.config_resetstat()
-    ReuseWorker(["app"], name="w1", connection=raw).work(max_jobs=1, logging_level="CRITICAL")
-
-    assert waits == [1.0, 1.0, 1.0]
-    assert "cmdstat_blmove" not in raw.info("commandstats")
-    assert ran(raw) == [b"a"]
-
-
-def test_a_queue_that_is_held_back_hides_no_other(
-    raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("REUSE_QUEUE_HEARTBEAT", "5")
-    Queue("held", connection=raw).enqueue(rq_jobs.note, "a")
-    raw.hset("reuse:{held}:environment", "paused", "1")
-    books, queues = Books(raw, "w1", ["held", "open"]), ["held", "open"]
-    books.enlist()
-    assert books.claim(queues, 1, Pace()) is None
-
-    waiting = threading.Thread(target=books.wait, args=(queues, 30))
-    waiting.start()
-    eventually_sync(lambda: raw.info("clients")["blocked_clients"] == 1)
-    job = Queue("open", connection=raw).enqueue(rq_jobs.note, "b")
-    waiting.join(20)
-
-    found = books.claim(queues, 1, Pace())
-    assert found is not None
-    assert (found[0], [each.id for each in found[1]]) == ("open", [job.id])

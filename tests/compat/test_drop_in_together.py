@@ -117,13 +117,13 @@ def test_what_is_just_being_given_back_keeps_its_place_and_a_burst_going(
     give_back = ReuseWorker._give_back
     slowed = []
 
-    def slowly(self: ReuseWorker, executions: list[str]) -> None:
+    def slowly(self: ReuseWorker, executions: list[str], **how: bool) -> None:
         slowed.append(len(executions))
         if len(slowed) == 1:
             queue.enqueue(rq_jobs.note, "younger")
             raw.set("moved on", 1)
             threading.Event().wait(0.2)
-        give_back(self, executions)
+        give_back(self, executions, **how)
 
     monkeypatch.setattr(ReuseWorker, "_give_back", slowly)
     backlog(queue, 20, function=rq_jobs.same)
@@ -292,80 +292,3 @@ def test_webhooks_are_sent_as_rqs_worker_sends_them(
     theirs = heard(SimpleWorker)
     assert len(theirs) == 3
     assert heard(ReuseWorker) == theirs
-
-
-# -- Redis refuses ---------------------------------------------------------------------------
-
-
-def test_what_waits_behind_a_long_job_is_given_back_once_redis_takes_writes(
-    queue: Queue, raw: redis.Redis
-) -> None:
-    backlog(queue, 50)
-    queue.enqueue(demote_for_a_while, job_id="long")
-    backlog(queue, 50, start=50)
-
-    work(queue)
-
-    assert Job.fetch("long", connection=raw).return_value() == 50
-    assert len(ran(raw)) == 100
-
-
-def demote_for_a_while() -> int:
-    with aside() as client:
-        client.replicaof("127.0.0.1", "1")
-        eventually_sync(lambda: _refused(client), what="giving back is refused")
-        client.replicaof("NO", "ONE")
-        return given_back(client)
-
-
-def test_a_refusal_to_take_jobs_back_leaves_none_behind_and_the_next_ones_no_worse_off(
-    queue: Queue, raw: redis.Redis
-) -> None:
-    backlog(queue, 50)
-    queue.enqueue(spoil_for_a_while, job_id="spoils")
-    backlog(queue, 50, start=50)
-    queue.enqueue(count_once_given_back, job_id="long")
-    backlog(queue, 50, start=100)
-
-    work(queue)
-
-    assert len(ran(raw)) == 150
-    assert states(queue, "spoils", "long") == ["finished", "finished"]
-    assert Job.fetch("long", connection=raw).return_value() == 50
-
-
-def spoil_for_a_while() -> None:
-    with aside() as client:
-        client.set("reuse:{app}:cancels:w1", "no set")
-        eventually_sync(lambda: _refused(client), what="giving back is refused")
-        client.delete("reuse:{app}:cancels:w1")
-
-
-def count_once_given_back() -> int:
-    with aside() as client:
-        return given_back(client)
-
-
-def given_back(client: redis.Redis) -> int:
-    eventually_sync(lambda: client.llen("rq:queue:app") == 50, within=20)
-    return int(client.llen("rq:queue:app"))
-
-
-def aside() -> redis.Redis:
-    """Return a client that no other thread of the worker uses."""
-    job = get_current_job()
-    assert job is not None
-    pool = job.connection.connection_pool
-    own = redis.ConnectionPool(connection_class=pool.connection_class, **pool.connection_kwargs)
-    client = redis.Redis.from_pool(own)
-    client.config_resetstat()
-    return client
-
-
-def _refused(client: redis.Redis) -> bool:
-    calls: Any = client.info("commandstats")
-    return any(
-        stats["failed_calls"] or stats["rejected_calls"]
-        for name, stats in calls.items()
-        if name in {"cmdstat_evalsha", "cmdstat_eval"}
-    )

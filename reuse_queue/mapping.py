@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections import deque
@@ -21,6 +20,9 @@ from reuse_queue.errors import (
     TaskFailed,
 )
 from reuse_queue.handle import JobHandle, seconds
+
+if TYPE_CHECKING:
+    import asyncio
 
 R = TypeVar("R")
 _Outcome: TypeAlias = "tuple[R | None, ReuseQueueError | None]"
@@ -218,6 +220,9 @@ class AsyncResults(Generic[R]):
 async def _amapped(
     task: Mappable[R], calls: Iterator[Any], terms: MapTerms
 ) -> AsyncGenerator[R, None]:
+    # Whoever runs this has imported it; who only imports an application need not pay for it.
+    import asyncio  # noqa: PLC0415
+
     course = _Course(calls, terms)
     flying: dict[asyncio.Task[_Outcome[R]], JobHandle[R]] = {}
     try:
@@ -239,6 +244,8 @@ async def _ended(
     flying: Sequence[asyncio.Task[_Outcome[R]]], course: _Course
 ) -> list[asyncio.Task[_Outcome[R]]]:
     """Return those to be taken next, in the order of their calls."""
+    import asyncio  # noqa: PLC0415
+
     awaited = flying if course.terms.as_completed else flying[:1]
     done, _ = await asyncio.wait(
         awaited, timeout=course.left_s(), return_when=asyncio.FIRST_COMPLETED
@@ -260,6 +267,8 @@ async def _abandon(
 ) -> None:
     if not flying:
         return
+    import asyncio  # noqa: PLC0415
+
     for each in flying:
         each.cancel()
     await asyncio.wait(flying)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequen
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 import redis
 import redis.asyncio
@@ -91,7 +92,8 @@ class Connection:
         self.keys = Keys(settings.key_prefix)
         self._theirs = None if client is None else Borrowed(client)
         self._clients = Clients(address(settings.redis_url))
-        self._kept: dict[object, Any] = {}
+        # Weakly: in a cycle, a connection that is let go could not close what it has on a loop.
+        self._kept: WeakValueDictionary[object, Any] = WeakValueDictionary()
 
     def __str__(self) -> str:
         """Return the URL without its password."""
@@ -181,7 +183,7 @@ class Connection:
         await self._clients.refresh()
 
     def kept(self, name: object, make: Callable[[], T]) -> T:
-        """Return what is kept here under a name, for all who share this connection; made once."""
+        """Return what all who share this connection have in common, made once while one has it."""
         # Atomic: of two threads that make it at once, both get the same.
         found: T = self._kept.get(name) or self._kept.setdefault(name, make())
         return found

@@ -22,8 +22,12 @@ _AWAY = (
 _AWAY_WORDS = ("NOREPLICAS ", "UNBLOCKED ", "BUSY ")
 # It is there and has no room: for memory, on its disk.
 _FULL_WORDS = ("MISCONF ",)
-# What a server with a password says to a client that gave none (redis-py begins with HELLO).
-_NO_LOGIN = "HELLO must be called with the client already authenticated"
+# What a server with a password says to a client that gave none: redis-py begins with HELLO, before
+# its release 8 and with protocol 2 it does not.
+_NO_LOGIN = (
+    "HELLO must be called with the client already authenticated",
+    "Authentication required",
+)
 # Its asynchronous client raises a plain ConnectionError with these.
 _WRONG_LOGIN = "invalid username-password pair"
 FOREIGN = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError)
@@ -72,7 +76,8 @@ def _found(error: Exception) -> str:
 def _why_away(error: Exception, hint: str) -> str:
     if isinstance(error, redis.AuthenticationError) or _WRONG_LOGIN in str(error):
         why = "it wants a password, as in redis://:PASSWORD@host:6379"
-        return f"refused the login: {why if _NO_LOGIN in str(error) else error}"
+        gave_none = any(each in str(error) for each in _NO_LOGIN)
+        return f"refused the login: {why if gave_none else error}"
     if isinstance(error, redis.ReadOnlyError):
         return (
             "is a replica, which takes no writes: name its primary, or the sentinels that know it "

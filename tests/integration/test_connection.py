@@ -47,13 +47,14 @@ def test_where_nobody_named_a_redis_it_says_how_to(monkeypatch: pytest.MonkeyPat
         Connection(Settings(redis_url=nowhere)).run(ping())
 
 
-def test_a_redis_that_wants_a_password_is_said_to():
+@pytest.mark.parametrize("protocol", ["", "&protocol=2"])
+def test_a_redis_that_wants_a_password_is_said_to(protocol: str):
     server = RedisServer(next(iter(programs().values())))
     try:
         with server.client() as raw:
             raw.config_set("requirepass", "secret")
         with pytest.raises(RedisUnavailable, match="it wants a password, as in redis://:PASSWORD@"):
-            Connection(Settings(redis_url=server.url)).run(ping())
+            Connection(Settings(redis_url=server.url + protocol)).run(ping())
     finally:
         server.close()
 

@@ -69,6 +69,15 @@ class Fleet:
         targets = [f"chaos.app:{env}" for env in ENVIRONMENTS]
         self._start(f"agent-{host}", url, "reuse_agent", "--host", host, *targets)
 
+    def restart_ended(self) -> None:
+        """Start again each scaler that ended with an error, as a service manager does.
+
+        One that starts while Redis is away does that. What was killed is the faults' to start.
+        """
+        for name in SCALERS:
+            if (self._running[f"scaler-{name}"].poll() or 0) > 0:
+                self.start_scaler(name)
+
     def agent(self, host: str) -> psutil.Process | None:
         """Return a host's agent, if it lives."""
         return self._alive(f"agent-{host}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
 from chaos import app
@@ -23,6 +23,7 @@ from support.eventually import eventually_sync
 
 _ENDED = {b"finished", b"failed", b"canceled"}
 _MOST_FAULTS_AT_ONCE = 8
+_SUPERVISED_EVERY_S = 1.0
 
 
 @dataclass(kw_only=True)
@@ -55,27 +56,47 @@ class Runner:
     def run(self, plan: Sequence[Planned], seconds: float) -> Outcome:
         """Return what came of a plan and a workload of so many seconds."""
         self._fleet.start()
-        self._workload.start()
-        self._began = time.monotonic()
-        try:
-            with ThreadPoolExecutor(_MOST_FAULTS_AT_ONCE) as pool:
-                done = []
-                for number, each in enumerate(plan):
-                    self._wait(self._began + each.at_s)
-                    done.append(pool.submit(self._upon, number, each.fault))
-            for future in done:
-                future.result()
-            self._wait(self._began + seconds)
-        finally:
-            self._workload.stop()
-        if self._workload.problem is not None:
-            raise self._workload.problem
-        under_fire = time.monotonic() - self._began
-        calm = self._calm()
+        with self._supervised():
+            self._workload.start()
+            self._began = time.monotonic()
+            try:
+                self._inject(plan)
+                self._wait(self._began + seconds)
+            finally:
+                self._workload.stop()
+            if self._workload.problem is not None:
+                raise self._workload.problem
+            under_fire = time.monotonic() - self._began
+            calm = self._calm()
         self._fleet.stop()
         return self._judged(under_fire, calm)
 
     # ---------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _supervised(self) -> Iterator[None]:
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(_SUPERVISED_EVERY_S):
+                self._fleet.restart_ended()
+
+        thread = threading.Thread(target=keep, name="service manager")
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _inject(self, plan: Sequence[Planned]) -> None:
+        with ThreadPoolExecutor(_MOST_FAULTS_AT_ONCE) as pool:
+            done = []
+            for number, each in enumerate(plan):
+                self._wait(self._began + each.at_s)
+                done.append(pool.submit(self._upon, number, each.fault))
+        for future in done:
+            future.result()
 
     def _upon(self, number: int, fault: Fault) -> None:
         """Let one fault come over the fleet, once what it uses is whole again."""

@@ -80,7 +80,10 @@ async def test_coroutines_wait_side_by_side(site: Site):
     handles = await classify.aenqueue_many([(str(n),) for n in range(20)])
     waiting = asyncio.gather(*handles)
     await eventually(lambda: site.raw.info("clients")["blocked_clients"] == 1, what="a wait")
-    assert all(site.raw.hexists(site.keys.job(each.id), "reuse_awaited") for each in handles)
+    await eventually(
+        lambda: all(site.raw.hexists(site.keys.job(each.id), "reuse_awaited") for each in handles),
+        what="all are awaited",
+    )
     for number, job in enumerate(site.claim(count=20)):
         site.finish(finished(job, json.dumps({"name": str(number)}).encode()))
     assert await waiting == [Label(str(n)) for n in range(20)]

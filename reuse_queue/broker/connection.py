@@ -90,6 +90,7 @@ class Connection:
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
+        self._client = client
         self._theirs = None if client is None else Borrowed(client)
         self._clients = Clients(address(settings.redis_url))
         # Weakly: in a cycle, a connection that is let go could not close what it has on a loop.
@@ -187,6 +188,10 @@ class Connection:
         # Atomic: of two threads that make it at once, both get the same.
         found: T = self._kept.get(name) or self._kept.setdefault(name, make())
         return found
+
+    def apart(self) -> Connection:
+        """Return one to the same Redis that shares no pool of ours with this one."""
+        return Connection(self.settings, self._client)
 
     def close(self) -> None:
         """Close the blocking pool."""

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -115,14 +116,15 @@ class Post(JobQueue):
         error: ReuseQueueError = RedisUnavailable("nobody listens for results any more")
         heard = True
         try:
-            # Another round when all have been heard of: who waits for one job after the other
-            # should not need a thread for each.
-            while self._goes_on(at, heard=heard):
-                heard = self._connection.run(at.box.listen(), patience=self._patience)
+            # On a connection of its own: one that is closed under it would be opened anew by its
+            # next round, and closed by nobody.
+            with closing(self._connection.apart()) as own:
+                # Another round when all have been heard of: who waits for one job after the other
+                # should not need a thread for each.
+                while self._goes_on(at, heard=heard):
+                    heard = own.run(at.box.listen(), patience=self._patience)
         except ReuseQueueError as reason:
             error = reason
-        except Exception as reason:  # noqa: BLE001  # a client that is closed meanwhile breaks anyhow
-            error = RedisUnavailable(f"the connection that results come over broke: {reason!r}")
         finally:
             with at.lock:
                 if at.listener is threading.current_thread():

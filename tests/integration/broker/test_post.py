@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,39 @@ def waited(site: Site, job_id: str) -> Future[Ending]:
     threading.Thread(target=wait).start()
     eventually_sync(lambda: site.raw.hexists(site.keys.job(job_id), "reuse_awaited"))
     return got
+
+
+def test_a_connection_that_is_closed_under_a_listener_leaves_none_open(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(site, "a", 1)
+    between, closed = threading.Event(), threading.Event()
+    goes_on = Post._goes_on
+
+    def paused(self: Post, *args: Any, **options: Any) -> bool:
+        found = goes_on(self, *args, **options)
+        if threading.current_thread().name == "reuse-queue-results":
+            between.set()
+            closed.wait(10)
+        return found
+
+    monkeypatch.setattr(Post, "_goes_on", paused)
+    before = names(site)
+    connection = Connection(site.connection.settings)
+    Post(connection).ending("a0", 0.01)
+    assert between.wait(10)
+    connection.close()
+    closed.set()
+
+    eventually_sync(lambda: not listening() and names(site) <= before, what="all are closed")
+
+
+def names(site: Site) -> set[str]:
+    return {str(each["id"]) for each in site.raw.client_list()}
+
+
+def listening() -> bool:
+    return any(each.name == "reuse-queue-results" for each in threading.enumerate())
 
 
 @pytest.mark.usefixtures("by_mail_alone")

@@ -89,7 +89,9 @@ class Clients:
     def close(self) -> None:
         """Close the blocking client."""
         held = self._of_this_process()
-        client, held.client, held.lines = held.client, None, None
+        client, lines, held.client, held.lines = held.client, held.lines, None, None
+        if lines is not None:
+            lines.close()
         if client is not None:
             for each in (client, *_sentinels_of(client)):
                 each.close()

@@ -90,7 +90,6 @@ class Connection:
     def __init__(self, settings: Settings, client: redis.Redis | None = None) -> None:
         self.settings = settings
         self.keys = Keys(settings.key_prefix)
-        self._client = client
         self._theirs = None if client is None else Borrowed(client)
         self._clients = Clients(address(settings.redis_url))
         # Weakly: in a cycle, a connection that is let go could not close what it has on a loop.
@@ -107,20 +106,23 @@ class Connection:
 
     # -- running steps ----------------------------------------------------------------------
 
-    def run(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:
+    def run(
+        self, make: Step[T], *, patience: timedelta = timedelta(0), lines: Exchange | None = None
+    ) -> T:
         """Run a step with the blocking client and return its result.
 
         Raises:
-            RedisUnavailable: Redis could not be reached within `patience`.
+            RedisUnavailable: Redis could not be reached within `patience`, or the `lines` that it
+                was to take are closed.
             RedisRefused: it answered, with an error.
         """
         try:
             request = next(make)
             while True:
                 try:
-                    reply = self._ask(request)
+                    reply = self._ask(request, lines or self.lines())
                 except FOREIGN as error:
-                    reply = self._ask_again(request, patience, error)
+                    reply = self._ask_again(request, patience, error, lines)
                 request = make.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
@@ -189,9 +191,9 @@ class Connection:
         found: T = self._kept.get(name) or self._kept.setdefault(name, make())
         return found
 
-    def apart(self) -> Connection:
-        """Return one to the same Redis that shares no pool of ours with this one."""
-        return Connection(self.settings, self._client)
+    def lines(self) -> Exchange:
+        """Return the way that `run` takes now; once `close` was called, it is open no more."""
+        return self._theirs or self._clients.lines()
 
     def close(self) -> None:
         """Close the blocking pool."""
@@ -203,8 +205,7 @@ class Connection:
 
     # ---------------------------------------------------------------------------------------
 
-    def _ask(self, request: Request) -> Any:
-        lines = self._lines()
+    def _ask(self, request: Request, lines: Exchange) -> Any:
         commands = [request] if isinstance(request, Command) else request
         if not commands:
             return []
@@ -228,18 +229,20 @@ class Connection:
                 replies = _merged(replies, missed, again)
         return _answer(request, replies)
 
-    def _ask_again(self, request: Request, patience: timedelta, error: Exception) -> Any:
+    def _ask_again(
+        self, request: Request, patience: timedelta, error: Exception, lines: Exchange | None
+    ) -> Any:
         waits = _waits(patience)
         while passes(error):
             if is_away(error):
                 # A demoted primary keeps its connections, and only a new one finds its successor.
-                self._lines().drop()
+                (lines or self.lines()).drop()
             wait = next(waits, None)
             if wait is None:
                 break
             time.sleep(wait)
             try:
-                return self._ask(request)
+                return self._ask(request, lines or self.lines())
             except FOREIGN as latest:
                 error = latest
         raise error
@@ -258,9 +261,6 @@ class Connection:
             except FOREIGN as latest:
                 error = latest
         raise error
-
-    def _lines(self) -> Exchange:
-        return self._theirs or self._clients.lines()
 
     def _hint(self) -> str:
         if self.settings.redis_url != DEFAULT_REDIS_URL:

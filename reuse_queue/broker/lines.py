@@ -6,6 +6,7 @@ move) takes longer than Redis and the network together: see docs/performance.md.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
@@ -15,6 +16,9 @@ import redis
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from reuse_queue.errors import RedisUnavailable
+
+_CLOSED = "the connection to Redis was closed here"
 Words: TypeAlias = "tuple[str | bytes | int | float, ...]"
 
 
@@ -39,9 +43,37 @@ class Lines:
         self._client = client
         # Taking from a deque and adding to it are atomic: threads need no lock.
         self._free: deque[Any] = deque()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """Open none anew, whoever still asks over these: their client is about to be closed."""
+        self._closed.set()
 
     def exchange(self, commands: Sequence[Words]) -> list[Any]:
-        """Return the replies to commands sent in one write; a refusal as its ResponseError."""
+        """Return the replies to commands sent in one write; a refusal as its ResponseError.
+
+        Raises:
+            RedisUnavailable: the lines are closed.
+        """
+        if self._closed.is_set():
+            raise RedisUnavailable(_CLOSED)
+        try:
+            replies = self._exchanged(commands)
+        except Exception as error:
+            # What redis-py raises where another thread closes a connection in use is no one thing.
+            if self._closed.is_set():
+                raise RedisUnavailable(_CLOSED) from error
+            raise
+        if self._closed.is_set():  # meanwhile: nobody else would close what was used here
+            self.drop()
+        return replies
+
+    def drop(self) -> None:
+        """Let all lines that nobody uses begin anew."""
+        while (line := self._pop()) is not None:
+            self._give_up(line)
+
+    def _exchanged(self, commands: Sequence[Words]) -> list[Any]:
         line = self._take()
         try:
             line.send_packed_command(_packed(commands))
@@ -52,11 +84,6 @@ class Lines:
             raise
         self._free.append(line)
         return replies
-
-    def drop(self) -> None:
-        """Let all lines that nobody uses begin anew."""
-        while (line := self._pop()) is not None:
-            self._give_up(line)
 
     def _take(self) -> Any:
         while (line := self._pop()) is not None:

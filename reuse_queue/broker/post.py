@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -116,13 +115,12 @@ class Post(JobQueue):
         error: ReuseQueueError = RedisUnavailable("nobody listens for results any more")
         heard = True
         try:
-            # On a connection of its own: one that is closed under it would be opened anew by its
-            # next round, and closed by nobody.
-            with closing(self._connection.apart()) as own:
-                # Another round when all have been heard of: who waits for one job after the other
-                # should not need a thread for each.
-                while self._goes_on(at, heard=heard):
-                    heard = own.run(at.box.listen(), patience=self._patience)
+            # Over the same lines to the end: those that follow a `close` are others' to close.
+            lines = self._connection.lines()
+            # Another round when all have been heard of: who waits for one job after the other
+            # should not need a thread for each.
+            while self._goes_on(at, heard=heard):
+                heard = self._connection.run(at.box.listen(), patience=self._patience, lines=lines)
         except ReuseQueueError as reason:
             error = reason
         finally:

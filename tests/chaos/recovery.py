@@ -20,6 +20,7 @@ from chaos.history import Run, host_of, told
 from chaos.ledger import read
 from chaos.peers import Wait, waits
 from reuse_queue.settings import Settings
+from support.arguments import count, positive
 from support.eventually import eventually_sync
 from support.server import programs
 
@@ -212,9 +213,9 @@ def _shown(seconds: float | None, patience: float) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev recovery", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured; 5")
+    parser.add_argument("--rounds", type=count, default=5, help="how often each is measured; 5")
     parser.add_argument("--peers", help="the Python that has rq, celery and dramatiq; none: ours")
-    parser.add_argument("--wait", type=float, default=150.0, help="seconds for a peer; 150")
+    parser.add_argument("--wait", type=positive, default=150.0, help="seconds for a peer; 150")
     parser.add_argument("--report", type=Path, help="a file, or a document with a part for them")
     return parser
 

@@ -25,6 +25,7 @@ from reuse_queue.policy import StarvationWarning
 from reuse_queue.settings import Settings
 from soak.application import OTHER, TASKS, Producer, at_rest, backlog
 from soak.figures import MEMORY, Figure, Reading, figures, of_processes, of_redis, table
+from support.arguments import count
 from support.eventually import eventually_sync
 from support.fleet_processes import ENV, FleetProcesses
 from support.lab import processes_in
@@ -38,7 +39,7 @@ READINGS = 10
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev soak", description=__doc__.partition("\n\n")[2])
-    parser.add_argument("jobs", nargs="?", type=int, default=1_000_000, help="(default: 1000000)")
+    parser.add_argument("jobs", nargs="?", type=count, default=1_000_000, help="(default: 1000000)")
     jobs = parser.parse_args().jobs
     warnings.simplefilter("ignore", StarvationWarning)
     with fleet() as (started, app):

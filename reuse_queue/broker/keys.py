@@ -142,6 +142,10 @@ class Keys:
         """Return the set of executions that a replica is to cancel."""
         return self._own(env, f"cancels:{name}")
 
+    def mark(self, env: str, token: str) -> str:
+        """Return the mark of one enqueue that may be repeated: how many jobs were new."""
+        return self._own(env, f"enqueued:{token}")
+
     def held(self, env: str) -> str:
         """Return the zset of the replicas that claim; score: how many jobs each holds."""
         return self._own(env, "held")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -40,6 +41,16 @@ def confirmed(
     return sum(replies)
 
 
+def mark_lasts(jobs: Iterable[NewJob], repeated_for: timedelta) -> int:
+    """Return how many seconds the mark of a call that may be repeated has to stay; 0 for none.
+
+    A job that is still there when it is enqueued again is its own mark.
+    """
+    if repeated_for and any(_lasts(terms) < repeated_for for terms in {job.terms for job in jobs}):
+        return math.ceil(repeated_for.total_seconds())
+    return 0
+
+
 def batches(env: str, jobs: Iterable[NewJob]) -> Iterator[list[Value]]:
     """Yield the words of so many jobs as one call of lua/enqueue.lua may take.
 
@@ -60,6 +71,12 @@ def batches(env: str, jobs: Iterable[NewJob]) -> Iterator[list[Value]]:
         words += _group(alike, shared, own)
     if words:
         yield words
+
+
+def _lasts(terms: Terms) -> timedelta:
+    """Return how long a job is there at least, once it has ended."""
+    ttls = (terms.result_ttl, terms.failure_ttl)
+    return min((ttl for ttl in ttls if ttl is not None), default=timedelta.max)
 
 
 def _alike(job: NewJob) -> tuple[Terms, bool]:

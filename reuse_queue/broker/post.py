@@ -48,7 +48,7 @@ class Post(JobQueue):
     def __init__(self, connection: Connection, patience: timedelta = timedelta(0)) -> None:
         self._connection = connection
         self._patience = patience
-        super().__init__(connection.keys, connection.settings.replication_timeout)
+        super().__init__(connection.keys, connection.settings.replication_timeout, patience)
         self._begin()
 
     def _begin(self) -> None:

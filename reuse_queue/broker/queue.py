@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,12 +12,15 @@ from typing import Any
 from reuse_queue.broker import codec, results
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
-from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed
+from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed, mark_lasts
 from reuse_queue.errors import JobNotFound
 from reuse_queue.job import Durability, Ending, Job, JobStatus, NewJob
 
 # Each cancel may search through two thousand ids.
-_MAX_CANCELS = 100
+_AT_ONCE = {"cancel": 100, "requeue": MAX_BATCH}
+# What a request may take beside the patience that it is repeated with: its own last deadline, and
+# a server that stood still.
+_SLACK = timedelta(seconds=60)
 _REGISTRIES = {
     JobStatus.STARTED: "wip",
     JobStatus.FINISHED: "finished",
@@ -31,13 +35,23 @@ _NEXT_FIRST = frozenset({JobStatus.STARTED, JobStatus.SCHEDULED})
 
 
 class JobQueue:
-    """Enqueue, look at, cancel and retry jobs; `Connection.run` runs what the methods return."""
+    """Enqueue, look at, cancel and retry jobs; `Connection.run` runs what the methods return.
+
+    Args:
+        keys: the names of Redis' keys.
+        replication_timeout: how long jobs that are to be replicated wait for that.
+        patience: that with which these steps are run.
+    """
 
     def __init__(
-        self, keys: Keys, replication_timeout: timedelta = timedelta(seconds=MAX_BLOCK_S)
+        self,
+        keys: Keys,
+        replication_timeout: timedelta = timedelta(seconds=MAX_BLOCK_S),
+        patience: timedelta = timedelta(0),
     ) -> None:
         self._keys = keys
         self._replication_s = replication_timeout.total_seconds()
+        self._repeated_for = patience + _SLACK if patience else timedelta(0)
         # Single jobs are written so often that to put these names together would show.
         self._to_enqueue = lru_cache(maxsize=1024)(partial(_to_enqueue, keys))
 
@@ -45,13 +59,14 @@ class JobQueue:
         """Write jobs and push their ids; return how many were new.
 
         One round trip (batches of at most 1,000 in one pipeline). A job whose id exists already
-        is left as it is, so a repeat after a lost reply is harmless. Wakes the scaler.
+        is left as it is, so a repeat after a lost reply is harmless; where jobs may have run and be
+        gone by then, the call leaves a mark of its own. Wakes the scaler.
 
         Raises:
             NotReplicated: a job that is to be replicated was not confirmed in time.
         """
-        keys, shared = self._to_enqueue(env)
-        calls = [call("enqueue", keys, *shared, *words) for words in batches(env, jobs)]
+        mark_s = mark_lasts(jobs, self._repeated_for)
+        calls = [self._writing(env, mark_s, words) for words in batches(env, jobs)]
         asked = tuple(job.id for job in jobs if job.terms.durability is Durability.REPLICATED)
         if asked:
             counter = self._keys.environment(env)
@@ -110,7 +125,7 @@ class JobQueue:
         it is there twice, and the second one is dropped, since the job no longer waits.
         """
         more = ("urgent", "deferred", "ready")
-        return (yield from self._steered("cancel", job_ids, more, _MAX_CANCELS))
+        return (yield from self._steered("cancel", job_ids, more))
 
     def requeue(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Put failed, canceled or stopped jobs back into their queue; return the statuses before.
@@ -118,7 +133,7 @@ class JobQueue:
         Jobs in another status are left as they are. The count of losses starts anew, and so do
         their queue_timeout and their deadline.
         """
-        return (yield from self._steered("requeue", job_ids, ("limits",), MAX_BATCH))
+        return (yield from self._steered("requeue", job_ids, ("limits",), "enqueued_at"))
 
     def ids(self, env: str, status: JobStatus, start: int, count: int) -> Step[list[str]]:
         """Return ids of an environment's jobs of one status, at most `count` from `start` on.
@@ -173,6 +188,13 @@ class JobQueue:
 
     # ---------------------------------------------------------------------------------------
 
+    def _writing(self, env: str, mark_s: int, words: list[Value]) -> Command:
+        keys, shared = self._to_enqueue(env)
+        if not mark_s:
+            return call("enqueue", keys, *shared, "", *words)
+        mark = self._keys.mark(env, os.urandom(12).hex())
+        return call("enqueue", (*keys, mark), *shared, mark_s, *words)
+
     def _jobs(self, job_ids: Sequence[str], hashes: Sequence[Any]) -> Step[list[Job]]:
         read = [codec.job(i, values) for i, values in zip(job_ids, hashes, strict=True)]
         found = [job for job in read if job is not None]
@@ -205,17 +227,22 @@ class JobQueue:
         return [codec.name(job_id) for job_id in found]
 
     def _steered(
-        self, script: str, job_ids: Sequence[str], more: tuple[str, ...], most: int
+        self, script: str, job_ids: Sequence[str], more: tuple[str, ...], *stands: str
     ) -> Step[list[JobStatus | None]]:
-        """Call a script on jobs, environment by environment; return what it says of each job."""
+        """Call a script on jobs, environment by environment; return what it says of each job.
+
+        With each id go the fields that `stands` names, as they were before.
+        """
         if not job_ids:
             return []
-        origins = yield [command("HGET", self._keys.job(i), "origin") for i in job_ids]
+        fields = yield [command("HMGET", self._keys.job(i), "origin", *stands) for i in job_ids]
         found: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
-        parts = list(_parts(dict(zip(job_ids, origins, strict=True)), most))
-        replies = yield [self._on_books(script, env, more, *part) for env, part in parts]
+        parts = list(_parts(dict(zip(job_ids, fields, strict=True)), _AT_ONCE[script]))
+        replies = yield [self._on_books(script, env, more, *_words(part)) for env, part in parts]
         for (_, part), statuses in zip(parts, replies, strict=True):
-            found.update(zip(part, map(codec.status, statuses), strict=True))
+            found.update(
+                zip((job_id for job_id, _ in part), map(codec.status, statuses), strict=True)
+            )
         return [found[job_id] for job_id in job_ids]
 
     def _on_books(self, script: str, env: str, more: tuple[str, ...], *words: Value) -> Command:
@@ -240,12 +267,21 @@ def _to_enqueue(keys: Keys, env: str) -> tuple[tuple[str, ...], tuple[Value, ...
     return names, (keys.job(""), env, keys.wake_channel())
 
 
-def _parts(origins: dict[str, bytes | None], most: int) -> Iterator[tuple[str, list[str]]]:
-    """Yield environments with at most so many of their jobs, each job once."""
-    by_env: dict[str, list[str]] = {}
-    for job_id, origin in origins.items():
+def _parts(
+    jobs: dict[str, list[bytes | None]], most: int
+) -> Iterator[tuple[str, list[tuple[str, list[bytes]]]]]:
+    """Yield environments with at most so many of their jobs, each job once, with its fields."""
+    by_env: dict[str, list[tuple[str, list[bytes]]]] = {}
+    for job_id, (origin, *fields) in jobs.items():
         if origin is not None:
-            by_env.setdefault(codec.name(origin), []).append(job_id)
-    for env, ids in by_env.items():
-        for at in range(0, len(ids), most):
-            yield env, ids[at : at + most]
+            part = by_env.setdefault(codec.name(origin), [])
+            part.append((job_id, [field or b"" for field in fields]))
+    for env, part in by_env.items():
+        for at in range(0, len(part), most):
+            yield env, part[at : at + most]
+
+
+def _words(part: list[tuple[str, list[bytes]]]) -> Iterator[Value]:
+    for job_id, fields in part:
+        yield job_id
+        yield from fields

@@ -18,6 +18,7 @@ class LossyProxy:
         self.lost = 0
         self._server = str(server)
         self._words: bytes | None = None
+        self._meanwhile: Callable[[], object] | None = None
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX)
@@ -25,9 +26,14 @@ class LossyProxy:
         self._listener.listen()
         self._start(self._accept)
 
-    def lose_reply_to(self, words: str) -> None:
-        """Lose one reply, and the connection with it."""
-        self._words = words.encode()
+    def lose_reply_to(self, words: str, meanwhile: Callable[[], object] | None = None) -> None:
+        """Lose one reply, and the connection with it.
+
+        Args:
+            words: what the request holds that it belongs to.
+            meanwhile: what else happens before anybody finds that out.
+        """
+        self._words, self._meanwhile = words.encode(), meanwhile
 
     def close(self) -> None:
         for each in (self._listener, *self._open):
@@ -69,6 +75,8 @@ class LossyProxy:
             while answer := server.recv(_CHUNK):
                 if loses.is_set():
                     self.lost += 1
+                    if self._meanwhile is not None:
+                        self._meanwhile()
                     break
                 client.sendall(answer)
         _end(client, server)

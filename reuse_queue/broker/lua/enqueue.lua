@@ -1,30 +1,21 @@
 -- enqueue: write jobs and push their ids; a job that is there already is left as it is.
--- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits, 7 held
--- ARGV  1 prefix of the keys of jobs, 2 environment, 3 wake channel, then for each group of like
---       jobs: how many they are, 1 if signed, '<delay>,<queue_timeout>,<deadline>' (s; each may be
---       empty, '' for none), 1 if urgent, 2 if a job enqueues it, how many words follow, the fields
---       and values that they have in common, then for each its id, data and signature, if signed
+-- KEYS  1 queue, 2 urgent, 3 scheduled, 4 all queues, 5 environment, 6 limits, 7 held,
+--       8 the mark that this call leaves, where its jobs may be gone when it is repeated
+-- ARGV  1 prefix of the keys of jobs, 2 environment, 3 wake channel, 4 how long the mark stays (s;
+--       '' for none), then for each group of like jobs: how many they are, 1 if signed,
+--       '<delay>,<queue_timeout>,<deadline>' (s; each may be empty, '' for none), 1 if urgent, 2 if
+--       a job enqueues it, how many words follow, the fields and values that they have in common,
+--       then for each its id, data and signature, if signed
 -- returns how many were new
 -- include limits
 -- include wake
 -- include fresh
+-- include ranks
 local queue_key, urgent_key, scheduled_key, queues_key, env_key, limits_key = unpack(KEYS)
 local jobs_prefix, env, channel = unpack(ARGV, 1, 3)
-local high, normal, children, delayed, at = {}, {}, {}, {}, 4
-
-local function push(id, due_in, urgent)
-  if due_in > 0 then
-    delayed[#delayed + 1] = string.format('%.3f', seconds + due_in)
-    delayed[#delayed + 1] = id
-  elseif urgent == '2' then
-    children[#children + 1] = id
-  elseif urgent == '1' then
-    high[#high + 1] = id
-  else
-    normal[#normal + 1] = id
-  end
-end
-
+local at = 5
+local said = KEYS[8] and redis.call('GET', KEYS[8])
+if said then return tonumber(said) end
 while at <= #ARGV do
   local count, signed, times, urgent, words = unpack(ARGV, at, at + 4)
   local first, width = at + 5 + words, 2 + signed
@@ -59,4 +50,5 @@ if #delayed > 0 then redis.call('ZADD', scheduled_key, unpack(delayed)) end
 local count = #high + #normal + #children
 if count + #delayed > 0 then redis.call('SADD', queues_key, queue_key) end
 if count > 0 then wake(env_key, channel, env, KEYS[7], length + count) end
+if KEYS[8] then redis.call('SET', KEYS[8], count + #delayed / 2, 'EX', ARGV[4]) end
 return count + #delayed / 2

@@ -1,6 +1,6 @@
 """A reply that is lost on its way: the step was done, its caller does not know, and repeats it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from reuse_queue.errors import RedisUnavailable
 from reuse_queue.job import ClaimedJob, JobStatus, NewJob, Recorded, Terms, Verdict
 from support.proxy import LossyProxy
 from support.server import RedisServer
-from support.site import ENV, Site, failed, finished
+from support.site import ENV, Site, failed, finished, outcome
 
 PATIENCE = timedelta(seconds=5)
 JOBS = [NewJob(id=f"j{n}", data=b"x", terms=Terms(description="")) for n in range(3)]
@@ -43,8 +43,8 @@ def queue(site: Site) -> JobQueue:
     return JobQueue(site.keys)
 
 
-def lose(proxy: LossyProxy, step: str) -> None:
-    proxy.lose_reply_to(script(step).sha)
+def lose(proxy: LossyProxy, step: str, meanwhile: Callable[[], object] | None = None) -> None:
+    proxy.lose_reply_to(script(step).sha, meanwhile)
 
 
 def test_an_enqueue_whose_reply_was_lost_enqueues_each_job_once(
@@ -95,6 +95,58 @@ def test_what_was_enqueued_and_ran_before_the_repeat_does_not_run_again(
 
     assert site.queue() == []
     assert site.claim() == []
+
+
+@pytest.mark.parametrize("verdict", [Verdict.FINISHED, Verdict.FAILED, Verdict.CANCELED])
+def test_what_ran_and_is_gone_before_the_repeat_does_not_run_again(
+    site: Site, proxy: LossyProxy, lossy: Connection, verdict: Verdict
+) -> None:
+    patient = JobQueue(site.keys, patience=PATIENCE)
+    gone = Terms(description="", result_ttl=timedelta(0), failure_ttl=timedelta(0))
+
+    def run() -> None:
+        for job in site.claim():
+            site.finish(outcome(job, verdict))
+        site.connection.run(patient.sweep(ENV))
+        assert not site.raw.exists(*(site.keys.job(job_id) for job_id in IDS))
+
+    lose(proxy, "enqueue", meanwhile=run)
+
+    jobs = [job._replace(terms=gone) for job in JOBS]
+    assert lossy.run(patient.enqueue(ENV, jobs), patience=PATIENCE) == len(JOBS)
+
+    assert proxy.lost == 1
+    assert site.queue() == []
+    (mark,) = site.raw.scan_iter("reuse:{app}:enqueued:*")
+    assert site.raw.ttl(mark) > PATIENCE.total_seconds()
+    # An application's own id is free again, once its job is gone.
+    assert lossy.run(patient.enqueue(ENV, jobs)) == len(JOBS)
+
+
+def test_only_what_may_be_gone_too_soon_leaves_a_mark(site: Site, queue: JobQueue) -> None:
+    patient = JobQueue(site.keys, patience=PATIENCE)
+    gone = Terms(description="", result_ttl=timedelta(0))
+
+    site.connection.run(patient.enqueue(ENV, JOBS))
+    site.connection.run(queue.enqueue(ENV, [NewJob(id="gone", data=b"x", terms=gone)]))
+
+    assert not list(site.raw.scan_iter("reuse:{app}:enqueued:*"))
+
+
+def test_what_was_requeued_and_failed_anew_before_the_repeat_is_not_requeued_again(
+    site: Site, queue: JobQueue, proxy: LossyProxy, lossy: Connection
+) -> None:
+    site.finish(failed(site.running("a")))
+
+    def run() -> None:
+        site.finish(*(failed(job) for job in site.claim()))
+
+    lose(proxy, "requeue", meanwhile=run)
+    assert lossy.run(queue.requeue(["a"]), patience=PATIENCE) == [JobStatus.FAILED]
+
+    assert proxy.lost == 1
+    assert site.queue() == []
+    assert site.status("a") == "failed"
 
 
 def test_jobs_whose_claim_was_never_heard_of_go_back_uncharged_and_in_order(

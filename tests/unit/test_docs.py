@@ -100,6 +100,7 @@ def test_every_key_is_described() -> None:
         "execution": "<exec>",
         "host": "<host>",
         "box": "<box>",
+        "token": "<token>",
     }
     keys = Keys()
     for name, method in inspect.getmembers(Keys, inspect.isfunction):

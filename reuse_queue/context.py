@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from reuse_queue.lineage import Lineage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,12 +17,16 @@ class RunningJob:
 
     id: str
     execution: str
-    """This run of it: another one after a retry or a loss has another id."""
+    """This execution of it: another one after a retry or a loss has another id."""
     environment: str
     replica: str
     retries_left: int = 0
     deliveries_lost: int = 0
     """How often a replica was lost with this job before."""
+    run: str = ""
+    """Which run of it: after a loss the same one goes on, a retry is another one."""
+    lineage: Lineage = field(default_factory=Lineage, repr=False, compare=False)
+    """What the run has called so far."""
 
 
 class Place(Protocol):

@@ -153,6 +153,9 @@ class ClaimedJob:
     """How often a replica was lost with this job so far."""
     retries_left: int = 0
     enqueued_at: datetime | None = None
+    run: str = ""
+    """Its latest entry into the queue: a retry, a repeat or a requeue makes another one of it, a
+    redelivery does not."""
     redeliver: bool = True
     """False: once it has begun, it must not run again for want of an end."""
     signature: bytes | None = None

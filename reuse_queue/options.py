@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
+from inspect import isfunction
 from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from reuse_queue.callbacks import CallbackFunction
@@ -147,6 +148,15 @@ class TaskOptions:
             )
         return changed
 
+    def differences(self, other: TaskOptions) -> str:
+        """Return in words, the same in every process, what is other here than in other options."""
+        if self is other:
+            return ""
+        pairs = [(each.name, getattr(self, each.name)) for each in fields(self)]
+        return " ".join(
+            f"{name}={_word(value)}" for name, value in pairs if value != getattr(other, name)
+        )
+
     @property
     def retry_delays(self) -> tuple[timedelta, ...]:
         """The wait before each retry; empty where there is none."""
@@ -168,6 +178,10 @@ def _delays(backoff: Backoff, retries: int) -> tuple[timedelta, ...]:
         found.append(timedelta(seconds=wait))
         wait = min(wait * backoff.factor, cap)
     return tuple(found[:1] if len(set(found)) == 1 else found)
+
+
+def _word(value: object) -> str:
+    return f"{value.__module__}.{value.__qualname__}" if isfunction(value) else repr(value)
 
 
 def _checked(name: str, value: object) -> Any:

@@ -86,7 +86,7 @@ class Task(Mappable[R], Generic[P, R]):
         self.name = name
         self.function = function
         self.environment = environment
-        self.options = options
+        self.options = self._registered = options
         self.signature = Signature(name, function, environment.serializer)
         self._terms = _terms(name, options, environment)
         self._child_terms = replace(self._terms, child=True)
@@ -206,7 +206,13 @@ class Task(Mappable[R], Generic[P, R]):
     def _new_job(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         self.signature.check(args, kwargs)
         data = self.signature.pack(args, kwargs, self.environment.max_payload)
-        return NewJob(_new_id(), data, self._terms if current_job() is None else self._child_terms)
+        parent = current_job()
+        if parent is None:
+            return NewJob(_new_id(), data, self._terms)
+        # A call with other options is another call.
+        options = self.options.differences(self._registered)
+        caller = (parent.id, parent.run, self.environment.name, self.name, options)
+        return NewJob(parent.lineage.child_id(caller, data), data, self._child_terms)
 
 
 class AsyncTask(Task[P, R]):

@@ -258,6 +258,7 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             deliveries_lost=codec.number(losses),
             retries_left=codec.number(retries),
             enqueued_at=codec.moment(enqueued),
+            run=codec.name(enqueued or b""),
             redeliver=once != b"1",
             ends_in=None if left_ms is None else timedelta(milliseconds=left_ms),
             callbacks=callbacks,

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
 
-from reuse_queue.broker import codec, results
+from reuse_queue.broker import codec, kin, results
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed, mark_lasts
+from reuse_queue.context import current_job
 from reuse_queue.errors import JobNotFound
 from reuse_queue.job import Durability, Ending, Job, JobStatus, NewJob
 
@@ -123,7 +124,13 @@ class JobQueue:
         The id of a queued job leaves the list if it is near either end of it. One deep inside
         stays, and counts as backlog, until a claim comes to it and drops it; requeued meanwhile,
         it is there twice, and the second one is dropped, since the job no longer waits.
+
+        An execution that another one goes on for, or will, cancels nothing: what it calls its
+        children are the other's.
         """
+        if job_ids and (yield from kin.replaced(self._keys, current_job())):
+            found = yield [command("HGET", self._keys.job(i), "status") for i in job_ids]
+            return [codec.status(each) for each in found]
         more = ("urgent", "deferred", "ready")
         return (yield from self._steered("cancel", job_ids, more))
 

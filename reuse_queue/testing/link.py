@@ -134,6 +134,7 @@ def _running(job: InlineJob, retries_left: int) -> RunningJob:
         environment=job.environment,
         replica="inline",
         retries_left=retries_left,
+        run=str(job.attempts),
     )
 
 

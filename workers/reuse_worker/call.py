@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from reuse_queue.board import Board, Overdue
 from reuse_queue.context import Place
 from reuse_queue.job import ClaimedJob
+from reuse_queue.lineage import Lineage
 
 
 class Order(Enum):
@@ -50,6 +51,8 @@ class Call:
     """When the board shows that it should have ended; None: never."""
     watched: bool = False
     """It is looked at when it should have ended, should it wait for another job then."""
+    lineage: Lineage = field(default_factory=Lineage)
+    """What it has called itself."""
     place: Place | None = None
     """Its hold on a slot; None: it keeps that to its end."""
     begun: bool = False

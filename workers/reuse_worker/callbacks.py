@@ -16,6 +16,7 @@ from reuse_queue.broker.rq_jobs import RqJobs
 from reuse_queue.callbacks import Callback
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.job import ClaimedJob, Outcome, When
+from reuse_queue.lineage import Lineage
 from reuse_worker.call import Call
 from reuse_worker.endings import endings
 from reuse_worker.sync_thread import SyncThread
@@ -52,7 +53,7 @@ class Callbacks:
         env: TaskEnvironment,
         connection: Connection,
         rq_jobs: RqJobs,
-        running: Callable[[ClaimedJob], context.RunningJob],
+        running: Callable[[ClaimedJob, Lineage, str], context.RunningJob],
     ) -> None:
         self._env = env
         self._connection = connection
@@ -107,7 +108,7 @@ class Callbacks:
         due.thread.allow(due.call, None if limit is None else limit + self._kill_grace)
         timer = asyncio.timeout(None if limit is None else limit.total_seconds())
         try:
-            with context.running(self._running(due.call.job)):
+            with context.running(self._running(due.call.job, Lineage(), due.when)):
                 async with timer:
                     job = await self._connection.arun(self._job(due), patience=self._patience)
                     client = self._connection.clients.asynchronous()
@@ -119,7 +120,7 @@ class Callbacks:
     def _plain(self, due: _Due) -> BaseException | None:
         due.thread.allow(due.call, due.limit)
         try:
-            with context.running(self._running(due.call.job)):
+            with context.running(self._running(due.call.job, Lineage(), due.when)):
                 job = self._connection.run(self._job(due), patience=self._patience)
                 due.callback.function(job, self._connection.clients.blocking(), *due.given)
         except BaseException as error:  # noqa: BLE001  # foreign code; an error is an outcome here

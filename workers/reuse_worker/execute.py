@@ -20,6 +20,7 @@ from reuse_queue.errors import (
     UnknownTask,
 )
 from reuse_queue.job import Again, ClaimedJob, Outcome, Verdict, When, named_ends
+from reuse_queue.lineage import Lineage
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
 from reuse_worker.call import Call, Limit, Order
@@ -91,7 +92,7 @@ class Executor:
         if "rq.job" in modules:
             self._enter(job.id)
         try:
-            with context.running(self.running(job), call.place):
+            with context.running(self.running(job, call.lineage), call.place):
                 async with scope:
                     value = await call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
@@ -108,14 +109,14 @@ class Executor:
         if "rq.job" in modules:
             self._enter(job.id)
         try:
-            with context.running(self.running(job), call.place):
+            with context.running(self.running(job, call.lineage), call.place):
                 value = call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
             return _raised(call, error, began)
         return self._finished(call, value, began)
 
-    def running(self, job: ClaimedJob) -> context.RunningJob:
-        """Return what a job's code may know of it."""
+    def running(self, job: ClaimedJob, lineage: Lineage, part: str = "") -> context.RunningJob:
+        """Return what a job's code may know of it; `part` is which code, if not the task's."""
         return context.RunningJob(
             id=job.id,
             execution=job.execution,
@@ -123,6 +124,8 @@ class Executor:
             replica=self._replica,
             retries_left=job.retries_left,
             deliveries_lost=job.deliveries_lost,
+            run=job.run + part,
+            lineage=lineage,
         )
 
     def _finished(self, call: Call, value: object, began: float) -> Outcome:

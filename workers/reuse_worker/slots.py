@@ -245,6 +245,8 @@ class Slots:
         if call.order is not None or call.running is None:
             return
         call.order = order
+        # Its clean-up must leave the children alone that its next execution will look for.
+        call.lineage.over = order is Order.GIVE_BACK
         # A coroutine that has not begun could not record its own end if it were canceled here:
         # it sees the order when it begins.
         if not call.begun:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from reuse_queue.broker.queue import JobQueue
+from reuse_queue.context import RunningJob, running
 from reuse_queue.job import JobStatus, NewJob, Priority, Terms
 from support.eventually import eventually_sync
 from support.site import ENV, Site, failed, finished
@@ -72,6 +73,23 @@ def test_a_running_job_is_ordered_to_end_and_its_replica_hears_of_it(site: Site)
     assert site.raw.smembers(site.keys.cancels(ENV, "r1")) == {job.execution.encode()}
     assert site.status("a") == "started"
     assert site.registry("canceled") == {}
+
+
+def test_an_execution_that_was_replaced_cancels_nothing(site: Site) -> None:
+    """Its children are those of the one that goes on."""
+    lost = site.running("parent")
+    job = RunningJob(id=lost.id, execution=lost.execution, environment=ENV, replica="r1")
+    site.enqueue("child", "other child")
+
+    with running(job):
+        assert cancel(site, "child") == [JobStatus.QUEUED]
+    assert site.status("child") == "canceled"
+
+    site.end("r1", {lost.execution: None})
+    assert site.status("parent") == "queued"
+    with running(job):
+        assert cancel(site, "other child") == [JobStatus.QUEUED]
+    assert site.status("other child") == "queued"
 
 
 def test_a_job_that_a_stranger_runs_leaves_no_order_behind(site: Site) -> None:

@@ -14,6 +14,7 @@ from integration.worker.conftest import Lab, name_of
 from reuse_queue import TaskEnvironment, context
 from reuse_queue.errors import JobCanceled
 from reuse_queue.facts import ReplicaState
+from reuse_queue.task import Call
 from reuse_worker import batch, claimer
 from reuse_worker.exit_code import ExitCode
 from support.eventually import eventually
@@ -38,6 +39,7 @@ class Working:
 
 
 working = Working()
+ELSEWHERE = TaskEnvironment("elsewhere")
 PARENT = context.RunningJob(id="parent", execution="e", environment="lab", replica="r1")
 served: list[TaskEnvironment] = []
 raws: list[redis.Redis] = []
@@ -57,6 +59,10 @@ def lab_queue(name: str) -> rq.Queue:
 def task(function: Callable[..., Any]) -> Any:
     """Return the task that a function is in the environment that the test serves."""
     return served[-1].lookup(name_of(function))
+
+
+@ELSEWHERE.task
+async def nobody_runs_this() -> None: ...
 
 
 async def descends(depth: int) -> Any:
@@ -131,6 +137,10 @@ async def waits_for_one_that_rq_enqueued() -> Any:
     return await served[-1].handle(job.id)
 
 
+async def maps_elsewhere() -> Any:
+    return await nobody_runs_this.amap([Call((), {})])
+
+
 async def keeps_the_gate() -> str:
     seen.append("gate")
     await eventually(gate.is_set)
@@ -195,6 +205,26 @@ async def test_a_drained_replica_waits_for_what_its_jobs_wait_for(lab: Lab, serv
         assert await running.code() == ExitCode.ASKED
         served[0].bind(lab.settings)
         assert await handle.aresult(10) == "open"
+
+
+async def test_a_parent_that_is_given_back_leaves_its_children_alone(lab: Lab, serve):
+    """Those of its `map` are canceled when it ends early; its next execution wants them."""
+    serve(maps_elsewhere)
+    ELSEWHERE.bind(lab.settings)
+    elsewhere = lab_queue("elsewhere")
+    async with lab.replica() as running:
+        parent = await task(maps_elsewhere).aenqueue()
+        await eventually(lambda: running.daemon._slots.away == 1)
+        [child] = elsewhere.get_job_ids()
+        running.daemon.stop()
+        running.daemon.stop()
+        assert await running.code() == ExitCode.ASKED
+    assert lab.queued() == [parent.id]
+    assert elsewhere.get_job_ids() == [child]
+    async with lab.replica("r2") as running:
+        await eventually(lambda: running.daemon._slots.away == 1)
+        assert elsewhere.get_job_ids() == [child]
+        ELSEWHERE.handle(child).cancel()
 
 
 @pytest.mark.parametrize("parent", [waits_for_the_gate_keeper])

@@ -25,6 +25,7 @@ from reuse_queue.broker.lines import AsyncLines, Lines
 REPLY_TIMEOUT_S = 15.0
 """A reply that takes longer than this is not coming: the connection is half-open."""
 _CONNECT_TIMEOUT_S = 5
+_MOST_THREADS = 10_000
 # Of several sentinels any one will do: the next is asked soon.
 _SENTINEL_TIMEOUT_S = 1.0
 
@@ -122,7 +123,8 @@ class Clients:
 
 
 def _blocking(address: Address) -> redis.Redis:
-    options = _options(address, REPLY_TIMEOUT_S)
+    # One for each thread that asks at the same time, however many threads there are.
+    options = _options(address, REPLY_TIMEOUT_S) | {"max_connections": _MOST_THREADS}
     if not address.sentinels:
         return redis.Redis.from_url(address.url, **options)
     manager: Any = redis.sentinel.Sentinel  # it has no types

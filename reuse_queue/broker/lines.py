@@ -6,6 +6,7 @@ move) takes longer than Redis and the network together: see docs/performance.md.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from redis.exceptions import RedisError
 
 from reuse_queue.errors import RedisUnavailable
 
+MOST_AT_ONCE = 50
+"""Requests that one event loop sends at the same time; the pools end at a hundred connections."""
 _CLOSED = "the connection to Redis was closed here"
 Words: TypeAlias = "tuple[str | bytes | int | float, ...]"
 
@@ -115,14 +118,22 @@ class Lines:
 
 
 class AsyncLines:
-    """The lines of one event loop's client: one for each request that waits at the same time."""
+    """The lines of one event loop's client: one for each request that waits at the same time.
+
+    Of very many that do, some wait for a line first.
+    """
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
         self._free: list[Any] = []
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     async def exchange(self, commands: Sequence[Words]) -> list[Any]:
         """Return the replies to commands sent in one write; a refusal as its ResponseError."""
+        async with self._turns:
+            return await self._exchanged(commands)
+
+    async def _exchanged(self, commands: Sequence[Words]) -> list[Any]:
         line = await self._take()
         try:
             await line.send_packed_command(_packed(commands))

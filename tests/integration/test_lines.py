@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from reuse_queue.broker.connection import Connection, Step, Value, command
-from reuse_queue.broker.lines import AsyncLines, Lines, Words
+from reuse_queue.broker.lines import MOST_AT_ONCE, AsyncLines, Lines, Words
 from reuse_queue.settings import Settings
 from support.eventually import eventually, eventually_sync
 
@@ -53,6 +53,27 @@ async def test_the_reply_to_a_canceled_request_goes_to_nobody(
     raw.rpush("list", "late")
 
     assert await aconnection.arun(command_of("ECHO", "mine")) == b"mine"
+
+
+async def test_of_very_many_requests_at_once_none_is_refused_a_connection(
+    raw: redis.Redis, aconnection: Connection
+):
+    before = raw.info("clients")["connected_clients"]
+    texts = [str(number).encode() for number in range(500)]
+    echoes = [aconnection.arun(command_of("ECHO", text)) for text in texts]
+    assert await asyncio.gather(*echoes) == texts
+    assert raw.info("clients")["connected_clients"] <= before + MOST_AT_ONCE
+
+
+def test_however_many_threads_wait_each_has_a_connection(raw: redis.Redis, connection: Connection):
+    with ThreadPoolExecutor(120) as pool:
+        waits = [
+            pool.submit(connection.run, command_of("BLPOP", f"list{n}", 5)) for n in range(120)
+        ]
+        eventually_sync(lambda: raw.info("clients")["blocked_clients"] == 120, what="all wait")
+        for n in range(120):
+            raw.rpush(f"list{n}", n)
+        assert [int(wait.result()[1]) for wait in waits] == list(range(120))
 
 
 def test_threads_get_each_the_reply_to_their_own(connection: Connection):

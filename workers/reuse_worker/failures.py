@@ -13,9 +13,10 @@ _OURS = tuple(f"{Path(each).parent}/" for each in (__file__, errors.__file__))
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as Python shows it, without our frames above the task's own.
+    """Return an error as Python shows it, without our frames around the task's own.
 
-    A text over 64 KiB loses its middle: its start says where, its end says what.
+    Those below them go only where the error is one of ours, as when a child failed: they say
+    nothing of the task. A text over 64 KiB loses its middle: its start says where, its end what.
     """
     try:
         _trim(error)
@@ -35,7 +36,7 @@ def shortened(text: str, longest: int = LONGEST_TEXT) -> str:
 
 
 def _trim(error: BaseException) -> None:
-    """Drop our leading frames from an error and from all that led to it."""
+    """Drop our frames around the task's from an error and from all that led to it."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -44,10 +45,26 @@ def _trim(error: BaseException) -> None:
             continue
         seen.add(id(each))
         each.__traceback__ = _theirs(each.__traceback__)
+        if isinstance(each, errors.ReuseQueueError):
+            _end_with_theirs(each.__traceback__)
         todo += [each.__cause__, each.__context__]
 
 
 def _theirs(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_OURS):
+    while trace is not None and _is_ours(trace):
         trace = trace.tb_next
     return trace
+
+
+def _end_with_theirs(trace: TracebackType | None) -> None:
+    last = None
+    while trace is not None:
+        if not _is_ours(trace):
+            last = trace
+        trace = trace.tb_next
+    if last is not None:
+        last.tb_next = None
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return trace.tb_frame.f_code.co_filename.startswith(_OURS)

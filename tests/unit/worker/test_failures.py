@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from reuse_queue import TaskFailed, errors
 from reuse_worker.failures import LONGEST_TEXT, describe, shortened
 
 
@@ -32,6 +33,17 @@ def test_our_own_frames_above_the_tasks_are_left_out():
     text = describe(error)
     assert "/reuse_worker/failures.py" not in text
     assert "return 1 / by" in text
+
+
+def test_our_own_frames_below_the_tasks_are_left_out_of_our_errors_alone():
+    def waits(error: Exception) -> None:
+        scope: dict[str, Any] = {}
+        exec(compile("def wait(e): raise e", errors.__file__, "exec"), scope)
+        scope["wait"](error)
+
+    assert "in wait\n" not in describe(caught(waits, TaskFailed("7f", "")))
+    assert "in waits\n" in describe(caught(waits, TaskFailed("7f", "")))
+    assert "in wait\n" in describe(caught(waits, ValueError("a fault of ours")))
 
 
 def test_what_led_to_an_error_is_shown():

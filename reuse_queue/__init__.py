@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         UnsupportedRedis,
         WrongJobStatus,
     )
+    from reuse_queue.gathering import agather, gather
     from reuse_queue.handle import JobHandle
     from reuse_queue.job import Durability, Job, JobStatus, Priority
     from reuse_queue.options import Backoff
@@ -95,7 +96,9 @@ __all__ = [
     "UnknownTask",
     "UnsupportedRedis",
     "WrongJobStatus",
+    "agather",
     "current_job",
+    "gather",
 ]
 
 _ELSEWHERE = {
@@ -111,7 +114,9 @@ _ELSEWHERE = {
     "StarvationWarning": "policy",
     "Task": "task",
     "TaskEnvironment": "environment",
+    "agather": "gathering",
     "current_job": "context",
+    "gather": "gathering",
 }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from reuse_queue.job import Ending, Job, JobStatus, ResultKind, ResultRecord
 
 if TYPE_CHECKING:
     from reuse_queue.broker.connection import Step
+    from reuse_queue.broker.mail import Told
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
@@ -31,6 +33,14 @@ class Jobs(Protocol):
 
     async def aending(self, job_id: str, timeout_s: float | None) -> Ending:
         """Do what `ending` does, without blocking the loop."""
+
+    def watch(self, told: Told) -> AbstractContextManager[Callable[[Sequence[str]], None]]:
+        """Return a block in which `told` hears of the ends of jobs that are added."""
+
+    def awatch(
+        self, told: Told
+    ) -> AbstractAsyncContextManager[Callable[[Sequence[str]], Awaitable[None]]]:
+        """Do what `watch` does, without blocking the loop."""
 
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Cancel jobs; return the status each had before."""
@@ -77,6 +87,11 @@ class JobHandle(Generic[R_co]):
         """The name of the job's environment."""
         return self._home.name
 
+    @property
+    def home(self) -> Home:
+        """Whom it asks."""
+        return self._home
+
     def result(self, timeout: float | timedelta | None = None) -> R_co:
         """Wait for the job's end and return what the task returned, typed by its annotation.
 
@@ -104,6 +119,14 @@ class JobHandle(Generic[R_co]):
             task = self._task or (await self.ajob()).task
             limit = seconds(timeout)
             return self._value(task, await self._home.jobs.aending(self.id, limit), limit)
+
+    def result_of(self, ending: Ending) -> R_co:
+        """Return, or raise, what `result` does, where it is known already how the job ended."""
+        return self._value(self._task or self.job().task, ending, None)
+
+    async def aresult_of(self, ending: Ending) -> R_co:
+        """Do what `result_of` does, without blocking the loop."""
+        return self._value(self._task or (await self.ajob()).task, ending, None)
 
     def __await__(self) -> Generator[Any, None, R_co]:
         """Wait for the result, for as long as it takes."""

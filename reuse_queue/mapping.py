@@ -9,26 +9,13 @@ from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Seque
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from reuse_queue.errors import (
-    JobCanceled,
-    JobNotFound,
-    RedisUnavailable,
-    ResultTimeout,
-    ReuseQueueError,
-    TaskFailed,
-)
+from reuse_queue.arrivals import Arrival, Arrivals, AsyncArrivals, Outcome, value_of
+from reuse_queue.errors import ResultTimeout
 from reuse_queue.handle import JobHandle, seconds
 
-if TYPE_CHECKING:
-    import asyncio
-
 R = TypeVar("R")
-_Outcome: TypeAlias = "tuple[R | None, ReuseQueueError | None]"
-
-# What became of one job, and not of Redis or of the caller.
-_FAILURES = (TaskFailed, JobCanceled, JobNotFound)
 
 
 class Mappable(Generic[R]):
@@ -55,8 +42,9 @@ class Mappable(Generic[R]):
         timeout: float | timedelta | None = None,
         return_exceptions: bool = False,
         progress: bool = False,
+        as_completed: bool = False,
     ) -> Generator[R, None, None]:
-        """Yield the task's results for many inputs, in their order, as they come.
+        """Yield the task's results for many inputs, in their order or as they come.
 
         `for label in classify.map(paths): …`. Inputs are read, and jobs enqueued, only as results
         are taken: a generator of millions needs no more memory than a list of a hundred. When the
@@ -69,6 +57,7 @@ class Mappable(Generic[R]):
             return_exceptions: yield the TaskFailed, JobCanceled or JobNotFound of a job in the
                 place of its result, instead of raising the first one.
             progress: show on stderr how far it is.
+            as_completed: yield each result as soon as it is there, whatever its place.
 
         Raises:
             ValueError: `max_in_flight` is not a whole number over 0.
@@ -81,6 +70,7 @@ class Mappable(Generic[R]):
             return_exceptions=return_exceptions,
             progress=progress,
             total=len(inputs) if isinstance(inputs, Sized) else None,
+            as_completed=as_completed,
         )
         return _mapped(self, map(self._call_with, inputs), terms)
 
@@ -98,7 +88,6 @@ class Mappable(Generic[R]):
         """Do what `map` does, without blocking the loop.
 
         `async for label in classify.amap(paths): …`, or `labels = await classify.amap(paths)`.
-        With `as_completed`, each result comes as soon as it is there, whatever its place.
         """
         terms = MapTerms(
             max_in_flight=max_in_flight,
@@ -125,7 +114,7 @@ class MapTerms:
     progress: bool
     total: int | None
     """How many inputs there are, where that is known."""
-    as_completed: bool = False
+    as_completed: bool
 
     def __post_init__(self) -> None:
         most = self.max_in_flight
@@ -150,47 +139,80 @@ class _Course:
         limit = self.terms.timeout
         return None if limit is None else max(0.0, self.began + limit - time.monotonic())
 
-    def too_late(self) -> ResultTimeout:
-        return ResultTimeout(
-            f"the results had not all come within {self.terms.timeout:g} s; the jobs in flight "
-            "are canceled"
-        )
+    def in_time(self, arrival: Arrival[R] | None) -> Arrival[R]:
+        if arrival is None:
+            raise ResultTimeout(
+                f"the results had not all come within {self.terms.timeout:g} s; the jobs in "
+                "flight are canceled"
+            )
+        return arrival
 
-    def value(self, outcome: _Outcome[R]) -> Any:
-        value, error = outcome
-        if error is None:
-            return value
-        if self.terms.return_exceptions and isinstance(error, _FAILURES):
-            return error
-        raise error
+
+class _InOrder(Generic[R]):
+    """The jobs in flight, whose outcomes are taken in the order of their calls."""
+
+    def __init__(self) -> None:
+        self._order: deque[JobHandle[R]] = deque()
+        self._came: dict[JobHandle[R], Outcome[R]] = {}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def sent(self, handles: Iterable[JobHandle[R]]) -> None:
+        self._order.extend(handles)
+
+    def came(self, handle: JobHandle[R], outcome: Outcome[R]) -> None:
+        self._came[handle] = outcome
+
+    def ready(self) -> bool:
+        return self._order[0] in self._came
+
+    def take(self) -> Outcome[R]:
+        return self._came.pop(self._order.popleft())
+
+
+class _AsTheyCome(Generic[R]):
+    """The jobs in flight, whose outcomes are taken as they come."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._came: deque[Outcome[R]] = deque()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def sent(self, handles: Sequence[JobHandle[R]]) -> None:
+        self._count += len(handles)
+
+    def came(self, _: JobHandle[R], outcome: Outcome[R]) -> None:
+        self._came.append(outcome)
+
+    def ready(self) -> bool:
+        return bool(self._came)
+
+    def take(self) -> Outcome[R]:
+        self._count -= 1
+        return self._came.popleft()
+
+
+def _flight(_: Mappable[R], terms: MapTerms) -> _InOrder[R] | _AsTheyCome[R]:
+    return _AsTheyCome() if terms.as_completed else _InOrder()
 
 
 def _mapped(task: Mappable[R], calls: Iterator[Any], terms: MapTerms) -> Generator[R, None, None]:
-    """Yield the results in the order of the calls."""
-    course, flying = _Course(calls, terms), deque[JobHandle[R]]()
-    try:
-        with _shown(terms) as advance:
-            while True:
-                flying.extend(task.enqueue_many(course.due(len(flying))))
-                if not flying:
-                    return
-                outcome = _outcome(flying[0], course)
-                flying.popleft()
-                advance()
-                yield course.value(outcome)
-    finally:
-        if flying:
-            with contextlib.suppress(RedisUnavailable):
-                task.environment.run(task.environment.jobs.cancel([each.id for each in flying]))
-
-
-def _outcome(handle: JobHandle[R], course: _Course) -> _Outcome[R]:
-    try:
-        return handle.result(timeout=course.left_s()), None
-    except ResultTimeout as error:
-        raise course.too_late() from error
-    except _FAILURES as error:
-        return None, error
+    course, flying = _Course(calls, terms), _flight(task, terms)
+    with _shown(terms) as advance, Arrivals[R]() as arrivals:
+        while True:
+            if due := course.due(len(flying)):
+                sent = task.enqueue_many(due)
+                flying.sent(sent)
+                arrivals.add(sent)
+            if not flying:
+                return
+            while not flying.ready():
+                flying.came(*course.in_time(arrivals.take(course.left_s())))
+            advance()
+            yield value_of(flying.take(), failures=terms.return_exceptions)
 
 
 class AsyncResults(Generic[R]):
@@ -220,61 +242,20 @@ class AsyncResults(Generic[R]):
 async def _amapped(
     task: Mappable[R], calls: Iterator[Any], terms: MapTerms
 ) -> AsyncGenerator[R, None]:
-    # Whoever runs this has imported it; who only imports an application need not pay for it.
-    import asyncio  # noqa: PLC0415
-
-    course = _Course(calls, terms)
-    flying: dict[asyncio.Task[_Outcome[R]], JobHandle[R]] = {}
-    try:
-        with _shown(terms) as advance:
+    course, flying = _Course(calls, terms), _flight(task, terms)
+    with _shown(terms) as advance:
+        async with AsyncArrivals[R]() as arrivals:
             while True:
-                for handle in await task.aenqueue_many(course.due(len(flying))):
-                    flying[asyncio.ensure_future(_aoutcome(handle))] = handle
+                if due := course.due(len(flying)):
+                    sent = await task.aenqueue_many(due)
+                    flying.sent(sent)
+                    await arrivals.add(sent)
                 if not flying:
                     return
-                for each in await _ended(list(flying), course):
-                    del flying[each]
-                    advance()
-                    yield course.value(each.result())
-    finally:
-        await _abandon(task, flying)
-
-
-async def _ended(
-    flying: Sequence[asyncio.Task[_Outcome[R]]], course: _Course
-) -> list[asyncio.Task[_Outcome[R]]]:
-    """Return those to be taken next, in the order of their calls."""
-    import asyncio  # noqa: PLC0415
-
-    awaited = flying if course.terms.as_completed else flying[:1]
-    done, _ = await asyncio.wait(
-        awaited, timeout=course.left_s(), return_when=asyncio.FIRST_COMPLETED
-    )
-    if not done:
-        raise course.too_late()
-    return [each for each in awaited if each in done]
-
-
-async def _aoutcome(handle: JobHandle[R]) -> _Outcome[R]:
-    try:
-        return await handle.aresult(), None
-    except ReuseQueueError as error:
-        return None, error
-
-
-async def _abandon(
-    task: Mappable[R], flying: dict[asyncio.Task[_Outcome[R]], JobHandle[R]]
-) -> None:
-    if not flying:
-        return
-    import asyncio  # noqa: PLC0415
-
-    for each in flying:
-        each.cancel()
-    await asyncio.wait(flying)
-    with contextlib.suppress(RedisUnavailable):
-        ids = [handle.id for handle in flying.values()]
-        await task.environment.arun(task.environment.jobs.cancel(ids))
+                while not flying.ready():
+                    flying.came(*course.in_time(await arrivals.take(course.left_s())))
+                advance()
+                yield value_of(flying.take(), failures=terms.return_exceptions)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from reuse_queue.callbacks import Callback, named
+from reuse_queue.calling import Calling
 from reuse_queue.context import current_job
 from reuse_queue.errors import InvalidArguments, NotReplicated, ReuseQueueError
 from reuse_queue.handle import Home, JobHandle
@@ -64,7 +65,7 @@ class Call(Generic[P]):
     kwargs: dict[str, Any]
 
 
-class Task(Mappable[R], Generic[P, R]):
+class Task(Mappable[R], Calling[P, R], Generic[P, R]):
     """A function of an environment: call it to run it here, enqueue it to run it on a replica.
 
     Attributes:

@@ -10,15 +10,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from reuse_queue.broker import codec, results
 from reuse_queue.broker.connection import Step, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.errors import ReuseQueueError
 from reuse_queue.job import Ending
+
+Told: TypeAlias = "Callable[[str, Ending | ReuseQueueError], None]"
+"""Hears of a job's end, or why nothing will be heard of it."""
 
 BLOCK_S = 1.0
 """How long a mailbox is listened to at a time."""
@@ -38,6 +41,28 @@ class Promise(Protocol):
 
     def set_exception(self, exception: Any, /) -> None:
         """Say why it cannot be kept."""
+
+
+@dataclass(slots=True)
+class _Note:
+    """A promise that is kept by telling somebody."""
+
+    job_id: str
+    tell: Told
+    kept: bool = False
+
+    def done(self) -> bool:
+        return self.kept
+
+    def set_result(self, result: Ending, /) -> None:
+        self._keep(result)
+
+    def set_exception(self, exception: ReuseQueueError, /) -> None:
+        self._keep(exception)
+
+    def _keep(self, what: Ending | ReuseQueueError) -> None:
+        self.kept = True
+        self.tell(self.job_id, what)
 
 
 @dataclass(slots=True)
@@ -133,3 +158,27 @@ class Mailbox:
             each.wait_s = min(each.wait_s * _GROWTH, _LONGEST_LOOK_S)
             each.look_at = now + each.wait_s
             yield job_id
+
+
+class Notes:
+    """Who is to be told of the ends of many jobs, of each as soon as it is known."""
+
+    def __init__(self, box: Mailbox, told: Told) -> None:
+        self._box = box
+        self._told = told
+        self._open: dict[str, _Note] = {}
+
+    def add(self, job_ids: Iterable[str]) -> None:
+        """Let it be told of these jobs, too."""
+        for job_id in job_ids:
+            note = self._open[job_id] = _Note(job_id, self._tell)
+            self._box.add(job_id, note)
+
+    def drop(self) -> None:
+        """Let it be told of nothing any more."""
+        while self._open:
+            self._box.drop(*self._open.popitem())
+
+    def _tell(self, job_id: str, what: Ending | ReuseQueueError) -> None:
+        if self._open.pop(job_id, None) is not None:
+            self._told(job_id, what)

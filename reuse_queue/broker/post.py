@@ -7,14 +7,15 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from reuse_queue.broker.connection import Connection
-from reuse_queue.broker.mail import Mailbox
+from reuse_queue.broker.mail import Mailbox, Notes, Told
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.errors import RedisUnavailable, ReuseQueueError
 from reuse_queue.job import Ending
@@ -101,6 +102,45 @@ class Post(JobQueue):
                     await _ended(at)
         return await self._connection.arun(self.result(job_id), patience=self._patience)
 
+    @contextmanager
+    def watch(self, told: Told) -> Iterator[Callable[[Sequence[str]], None]]:
+        """Yield what adds jobs whose ends `told` is to hear of: here, or from another thread.
+
+        Adding raises what `ending` does; errors that come later are told.
+        """
+        self._of_this_process()
+        at = self._threads
+        notes = Notes(at.box, told)
+
+        def add(job_ids: Sequence[str]) -> None:
+            notes.add(job_ids)
+            self._connection.run(at.box.ask(job_ids), patience=self._patience)
+            if at.box:
+                self._listen(at)
+
+        try:
+            yield add
+        finally:
+            notes.drop()
+
+    @asynccontextmanager
+    async def awatch(self, told: Told) -> AsyncIterator[Callable[[Sequence[str]], Awaitable[None]]]:
+        """Do what `watch` does, on the running loop alone, without blocking it."""
+        at = self._on_this_loop()
+        notes = Notes(at.box, told)
+
+        async def add(job_ids: Sequence[str]) -> None:
+            notes.add(job_ids)
+            await self._connection.arun(at.box.ask(job_ids), patience=self._patience)
+            self._alisten(at)
+
+        try:
+            yield add
+        finally:
+            notes.drop()
+            if not at.box:
+                await _ended(at)
+
     # -- threads ------------------------------------------------------------------------------
 
     def _listen(self, at: _Threads) -> None:
@@ -147,6 +187,9 @@ class Post(JobQueue):
                     at.box.fail(error, new)
         finally:
             at.asker = None
+        self._alisten(at)
+
+    def _alisten(self, at: _Loop) -> None:
         if at.box and at.listener is None:
             at.listener = _apart(self._alistening(at))
 

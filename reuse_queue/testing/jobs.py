@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from reuse_queue.errors import JobNotFound
 from reuse_queue.job import Ending, Job, JobStatus, Priority, ResultRecord
+from reuse_queue.testing.loop import in_thread
 
 if TYPE_CHECKING:
     from reuse_queue.broker.connection import Step
+    from reuse_queue.broker.mail import Told
 
 
 _LOOK_S = 0.01
@@ -78,11 +82,45 @@ class InlineJobs:
             await asyncio.sleep(_LOOK_S)
         return found
 
+    @contextmanager
+    def watch(self, told: Told) -> Iterator[Callable[[Sequence[str]], None]]:
+        """Yield what lets `told` hear of the ends of jobs; another thread may be running them."""
+
+        def add(job_ids: Sequence[str]) -> None:
+            for job_id in job_ids:
+                found = self._ending(job_id)
+                if _goes_on(found, None):
+                    in_thread(partial(self._tell_in_time, told, job_id))
+                else:
+                    told(job_id, found)
+
+        yield add
+
+    @asynccontextmanager
+    async def awatch(self, told: Told) -> AsyncIterator[Callable[[Sequence[str]], Awaitable[None]]]:
+        """Do what `watch` does, without blocking the loop."""
+        loop = asyncio.get_running_loop()
+
+        def tell(job_id: str, known: Any) -> None:
+            with suppress(RuntimeError):  # nobody waits any more: the loop is closed
+                loop.call_soon_threadsafe(told, job_id, known)
+
+        with self.watch(tell) as add_here:
+
+            async def add(job_ids: Sequence[str]) -> None:
+                add_here(job_ids)
+                await asyncio.sleep(0)  # what has ended is told of now
+
+            yield add
+
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Return the jobs' statuses: they have ended, or are what is running."""
         yield from ()
         found = [self._find(job_id) for job_id in job_ids]
         return [job.status if job else None for job in found]
+
+    def _tell_in_time(self, told: Told, job_id: str) -> None:
+        told(job_id, self.ending(job_id, None))
 
     def _ending(self, job_id: str) -> Ending:
         job = self._find(job_id)

@@ -1,22 +1,22 @@
 """map and amap, on a real Redis; the replica is played by a thread."""
 
 import asyncio
+import gc
 import itertools
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing
 
 import pytest
 import redis
 
-from reuse_queue import JobCanceled, ResultTimeout, TaskEnvironment, TaskFailed
+from reuse_queue import JobCanceled, JobHandle, ResultTimeout, TaskEnvironment, TaskFailed
 from reuse_queue.broker.connection import Connection
 from reuse_queue.job import ClaimedJob, Outcome
 from support.eventually import eventually
+from support.played import Play, played
 from support.site import ENV, Site, canceled, failed, finished
 
 env = TaskEnvironment(ENV)
-Play = Callable[[Sequence[ClaimedJob]], Sequence[Outcome]]
 
 
 @env.task
@@ -45,22 +45,8 @@ def backwards(jobs: Sequence[ClaimedJob]) -> list[Outcome]:
     return [run(job) for job in reversed(jobs)]
 
 
-@contextmanager
-def replica(site: Site, play: Play = backwards) -> Iterator[None]:
-    over = threading.Event()
-
-    def serve() -> None:
-        while not over.wait(0.002):
-            if outcomes := play(site.claim(count=50)):
-                site.finish(*outcomes)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+def replica(site: Site, play: Play = backwards) -> AbstractContextManager[None]:
+    return played(site, play)
 
 
 class Inputs:
@@ -101,16 +87,59 @@ async def test_the_twin_does_the_same(site: Site):
     await env.connection.aclose()
 
 
-async def test_results_are_had_as_they_come_where_that_is_asked_for(site: Site):
-    def all_but_the_first(jobs: Sequence[ClaimedJob]) -> list[Outcome]:
-        return [each for each in map(run, jobs) if each.value != b"28"]
+def all_but_the_first(jobs: Sequence[ClaimedJob]) -> list[Outcome]:
+    return [each for each in map(run, jobs) if each.value != b"28"]
 
+
+def test_results_are_had_as_they_come_where_that_is_asked_for(site: Site):
+    with replica(site, all_but_the_first):
+        results = double.map(range(14, 64), max_in_flight=8, as_completed=True)
+        assert {next(results) for _ in range(49)} == {2 * n for n in range(15, 64)}
+        results.close()
+    assert site.raw.scard(site.keys.cancels(ENV, "r1")) == 1
+
+
+async def test_the_twin_has_them_as_they_come_too(site: Site):
     with replica(site, all_but_the_first):
         results = aiter(double.amap(range(14, 64), max_in_flight=8, as_completed=True))
         found = {await anext(results) for _ in range(49)}
         assert found == {2 * n for n in range(15, 64)}
         await results.aclose()
     assert site.raw.scard(site.keys.cancels(ENV, "r1")) == 1
+    await env.connection.aclose()
+
+
+async def both_kinds(inputs: Inputs, kind: str, *, as_completed: bool) -> AsyncGenerator[int, None]:
+    if kind == "map":
+        for result in double.map(inputs, max_in_flight=8, as_completed=as_completed):
+            yield result
+    else:
+        async for result in double.amap(inputs, max_in_flight=8, as_completed=as_completed):
+            yield result
+
+
+def handles_alive() -> int:
+    return sum(isinstance(each, JobHandle) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("kind", ["map", "amap"])
+@pytest.mark.parametrize("as_completed", [False, True])
+async def test_a_long_map_keeps_nothing_of_what_has_been_taken(
+    site: Site, kind: str, as_completed: bool
+):
+    inputs, seen = Inputs(), set[int]()
+    gc.collect()
+    before = handles_alive()
+    with replica(site):
+        async with aclosing(both_kinds(inputs, kind, as_completed=as_completed)) as results:
+            async for result in results:
+                seen.add(result)
+                assert inputs.read - len(seen) < 8
+                if len(seen) % 100 == 0:
+                    # In flight, and the batch that was sent last.
+                    assert handles_alive() - before <= 2 * 8
+                if len(seen) == 500:
+                    break
     await env.connection.aclose()
 
 

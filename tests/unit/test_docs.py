@@ -123,4 +123,4 @@ async def test_the_readme_s_program_runs(monkeypatch: pytest.MonkeyPatch) -> Non
     with testing.inline() as jobs:
         code = compile(program, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         await eval(code, vars(app))
-    assert [job.task for job in jobs] == ["app.classify"] * 4
+    assert [job.task for job in jobs] == ["app.classify"] * 5

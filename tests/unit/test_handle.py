@@ -55,6 +55,11 @@ class Told:
             id=job_id, environment="sample", status=JobStatus.QUEUED, task="support.sample.classify"
         )
 
+    def watch(self, told: Any) -> Any:
+        raise NotImplementedError
+
+    awatch = watch
+
     def cancel(self, job_ids: Sequence[str]) -> Any:
         yield from ()
         assert list(job_ids) == ["7f"]

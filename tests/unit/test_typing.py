@@ -8,7 +8,16 @@ from typing import Any, assert_type
 
 import pytest
 
-from reuse_queue import InvalidArguments, JobHandle, JobStatus, ReusePolicy, TaskEnvironment
+from reuse_queue import (
+    InvalidArguments,
+    JobHandle,
+    JobStatus,
+    ReusePolicy,
+    ReuseQueueError,
+    TaskEnvironment,
+    agather,
+    gather,
+)
 from reuse_queue.task import AsyncTask, Call, SyncTask
 from reuse_queue.testing import inline
 
@@ -67,10 +76,33 @@ def test_many_calls_are_typed_by_call():
         assert [each.result() for each in handles] == ["AA", "BB"]
 
 
+async def test_calls_that_wait_are_typed_as_the_function_is():
+    with inline():
+        assert_type(count.enqueue_and_wait("abc"), int)
+        assert_type(await shout.aenqueue_and_wait("a", times=2), str)
+        with pytest.raises(InvalidArguments):
+            count.enqueue_and_wait(1)  # type: ignore[arg-type]
+
+
+async def test_what_is_gathered_keeps_its_types():
+    with inline():
+        length, word = count.enqueue("abc"), shout.enqueue("a")
+        assert_type(gather(length, word), tuple[int, str])
+        assert_type(await agather(word, length, word), tuple[str, int, str])
+        assert_type(gather(word, word, word, word, length), tuple[str, str, str, str, int])
+        many = count.enqueue_many([("a",), ("bc",)])
+        assert_type(gather(*many), tuple[int, ...])
+        assert_type(await agather(*many, timeout=5), tuple[int, ...])
+        some = gather(*many, return_exceptions=True)
+        assert_type(some, tuple[int | ReuseQueueError, ...])
+        assert some == (1, 2)
+
+
 async def test_maps_are_typed_by_what_the_task_returns():
     with inline():
         for length in count.map(["a", "bc"]):
             assert_type(length, int)
+        assert list(count.map(["a", "bc"], as_completed=True)) == [1, 2]
         assert_type(await shout.amap(["a", shout.call("b", times=2)]), list[str])
         found = [each async for each in shout.amap("ab", as_completed=True)]
         assert_type(found, list[str])

@@ -11,7 +11,7 @@ import redis
 import rq
 
 from integration.worker.conftest import Lab, name_of
-from reuse_queue import TaskEnvironment, context
+from reuse_queue import ResultTimeout, TaskEnvironment, TaskFailed, agather, context, gather
 from reuse_queue.errors import JobCanceled
 from reuse_queue.facts import ReplicaState
 from reuse_queue.task import Call
@@ -151,6 +151,63 @@ async def asks_in_a_thread() -> Any:
     return await asyncio.to_thread(task(says_hello).enqueue().result)
 
 
+async def fails(_: int) -> None:
+    raise ValueError("13 is unlucky")
+
+
+def calls_one_that_fails(number: int) -> Any:
+    return task(fails).enqueue_and_wait(number)
+
+
+async def calls_two_that_fail() -> Any:
+    return await agather(*await task(calls_one_that_fails).aenqueue_many([(1,), (2,)]))
+
+
+async def sums(numbers: list[int]) -> Any:
+    if len(numbers) == 1:
+        return numbers[0]
+    half = len(numbers) // 2
+    handles = await task(sums).aenqueue_many([(numbers[:half],), (numbers[half:],)])
+    return sum(await agather(*handles))
+
+
+def sums_here(numbers: list[int]) -> Any:
+    if len(numbers) == 1:
+        return numbers[0]
+    half = len(numbers) // 2
+    return sum(gather(*task(sums_here).enqueue_many([(numbers[:half],), (numbers[half:],)])))
+
+
+def doubles(numbers: list[int]) -> Any:
+    return sorted(task(sums_here).map([[n, n] for n in numbers], as_completed=True))
+
+
+async def tires_of_one_call() -> Any:
+    try:
+        async with asyncio.timeout(0.1):
+            await task(keeps_the_gate).aenqueue_and_wait()
+    except TimeoutError:
+        return await task(says_hello).aenqueue_and_wait()
+
+
+async def tires_of_many() -> Any:
+    handles = await task(keeps_the_gate).aenqueue_many([()] * 3)
+    try:
+        await agather(*handles, timeout=0.1)
+    except ResultTimeout:
+        return await task(says_hello).aenqueue_and_wait()
+
+
+async def tires_of_a_handle() -> Any:
+    handle = await task(keeps_the_gate).aenqueue()
+    try:
+        async with asyncio.timeout(0.1):
+            await handle
+    except TimeoutError:
+        await handle.acancel()
+        return await task(says_hello).aenqueue_and_wait()
+
+
 @pytest.fixture
 def serve(lab: Lab) -> Callable[..., None]:
     def serve(*functions: Callable[..., Any], concurrency: int = 1, yields: bool = True) -> None:
@@ -282,3 +339,46 @@ async def test_without_yielding_a_parent_keeps_its_slot(lab: Lab, serve):
         await handle.acancel()
         await eventually(lambda: seen == ["cleaned up", "gate"])
         gate.set()
+
+
+@pytest.mark.parametrize("add_up", [sums, sums_here])
+async def test_what_is_gathered_in_one_slot_is_added_up(lab: Lab, serve, add_up):
+    serve(add_up)
+    async with lab.replica() as running:
+        assert await task(add_up).aenqueue_and_wait(list(range(64))) == sum(range(64))
+        assert running.daemon._slots.away == 0
+
+
+async def test_a_plain_function_maps_in_one_slot(lab: Lab, serve):
+    serve(doubles, sums_here)
+    async with lab.replica():
+        numbers = list(range(150))
+        assert await task(doubles).aenqueue_and_wait(numbers) == [2 * n for n in numbers]
+
+
+async def test_a_failure_shows_each_tasks_traceback_and_job_once(lab: Lab, serve):
+    serve(fails, calls_one_that_fails, calls_two_that_fail)
+    async with lab.replica():
+        handle = await task(calls_two_that_fail).aenqueue()
+        with pytest.raises(TaskFailed) as failure:
+            await handle
+    text = str(failure.value)
+    lines = text.splitlines()
+    assert lines[0] == f"job {handle.id} failed: ValueError: 13 is unlucky"
+    for function in (calls_two_that_fail, calls_one_that_fails, fails):
+        assert len([each for each in lines if each.endswith(f"in {function.__name__}")]) == 1
+    assert text.count("Traceback (most recent call last)") == 3
+    assert len([each for each in lines if "TaskFailed: job " in each]) == 2
+    assert lines[-1] == "ValueError: 13 is unlucky"
+    assert "/reuse_queue/" not in text
+
+
+@pytest.mark.parametrize("parent", [tires_of_one_call, tires_of_many, tires_of_a_handle])
+async def test_a_parent_that_waits_no_longer_has_its_slot_again(lab: Lab, serve, parent):
+    serve(parent, keeps_the_gate, says_hello)
+    async with lab.replica() as running:
+        assert await (await task(parent).aenqueue()).aresult(20) == "hello"
+        assert seen == ["gate"]
+        await eventually(lambda: not running.daemon._slots.held())
+        assert running.daemon._slots.free == 1
+        assert lab.queued() == []

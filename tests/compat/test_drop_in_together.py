@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -17,6 +18,7 @@ from rq.job import Job
 from rq.webhook import Webhook
 
 from reuse_worker.rq_worker import ReuseWorker
+from reuse_worker.rq_worker.books import Books
 from support import rq_jobs
 from support.eventually import eventually_sync
 from support.server import RedisServer
@@ -27,6 +29,7 @@ pytestmark = [
 ]
 QUIET = {"logging_level": "CRITICAL"}
 worker: ReuseWorker
+slept: list[float] = []
 
 
 @pytest.fixture
@@ -195,6 +198,35 @@ def test_a_job_is_stopped_that_waits_its_turn_in_the_worker(
 def stop_another(job_id: str) -> None:
     command = json.dumps({"command": "stop-job", "job_id": job_id}).encode()
     worker.handle_payload({"data": command})
+
+
+def test_what_was_claimed_ahead_before_the_machine_slept_is_not_run_twice(
+    queue: Queue, raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept.clear()
+    clock = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda which: clock(which) + sum(slept))
+    monkeypatch.setattr(ReuseWorker, "_relieve", lambda _: None)
+    backlog(queue, 20, function=rq_jobs.same)
+    queue.enqueue(sleep_too_long, job_id="sleep")
+    ahead = [job.id for job in backlog(queue, 20, start=20)]
+
+    work(queue)
+
+    assert sorted(ran(raw)) == sorted([*ahead, "sleep", "sleep"])
+    assert states(queue, "sleep", *ahead) == ["finished"] * 21
+
+
+def sleep_too_long() -> None:
+    """Meanwhile somebody takes the sleeper's jobs from it."""
+    job = get_current_job()
+    assert job is not None
+    rq_jobs.note("sleep")
+    if not slept:
+        slept.append(3600.0)
+        assert job.connection.zcard("rq:wip:app") > 1
+        job.connection.zadd("reuse:{app}:replicas", {"w1": 1})
+        assert Books(job.connection, "w2", ["app"]).reclaim() == ["w1"]
 
 
 def test_a_job_that_kills_its_workers_takes_no_others_with_it(

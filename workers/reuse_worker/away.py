@@ -97,11 +97,14 @@ class Away:
         """Hear that one would go on there: nothing starts before it."""
         if self._calls.away.get(call.job.execution) is not call:
             return  # given back meanwhile: its process ends
+        self.put_back()
+        self.come_back(call, lambda: self._thread.resume(call))
+
+    def put_back(self) -> None:
+        """Let all plain functions wait again that the thread has not begun."""
         for waiting in reversed(list(self._calls.handed.values())):
             if self._thread.take_back(waiting):
-                del self._calls.handed[waiting.job.execution]
-                self._calls.ahead.appendleft(waiting)
-        self.come_back(call, lambda: self._thread.resume(call))
+                self._calls.put_back(waiting)
 
     def forget(self) -> None:
         """Let nobody come back."""

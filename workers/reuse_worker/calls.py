@@ -58,6 +58,18 @@ class Calls:
         self.away[call.job.execution] = call
         return True
 
+    def put_back(self, call: Call) -> bool:
+        """Let a call that has not begun wait again, before all others; return whether it was here.
+
+        Whoever calls this has made sure that it has not.
+        """
+        started = self.coroutines if call.is_async else self.handed
+        if started.pop(call.job.execution, None) is None:
+            return False
+        call.running = None
+        self.ahead.appendleft(call)
+        return True
+
     def drop(self) -> None:
         """Forget what has started."""
         self.coroutines.clear()

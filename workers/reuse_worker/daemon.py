@@ -25,6 +25,7 @@ from reuse_worker.life import Life
 from reuse_worker.recorder import Recorder
 from reuse_worker.slots import Slots
 from reuse_worker.steps import Steps
+from reuse_worker.tenure import Tenure
 from reuse_worker.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -62,18 +63,22 @@ class Daemon:
         rq_jobs = RqJobs(connection, env.serializer.name)
         self._webhooks = Webhooks(env, self._recorder.watch)
         executor = Executor(env, replica, settings, rq_jobs.enter)
+        tenure = Tenure(settings.lease)
         self._slots = Slots(
             executor,
             Callbacks(env, connection, rq_jobs, executor.running),
             self._webhooks,
             board,
             context,
+            tenure,
             record=self._recorder.add,
             changed=self.life.notify,
             broke=self._break,
         )
         self._steps.away = lambda: self._slots.away
-        self._heartbeat = Heartbeat(self._steps, self.life, self._slots.cancel, self._slots.halt)
+        self._heartbeat = Heartbeat(
+            self._steps, self.life, tenure, self._slots.cancel, self._slots.halt
+        )
         self._claimer = Claimer(
             self._steps, self.life, self._heartbeat, self._slots, self._recorder
         )

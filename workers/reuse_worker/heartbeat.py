@@ -16,6 +16,7 @@ from reuse_worker.backoff import waits
 from reuse_worker.commands import to_stop
 from reuse_worker.life import Life
 from reuse_worker.steps import Steps
+from reuse_worker.tenure import Tenure, now
 
 log = structlog.get_logger()
 _STALL_S = 1.0
@@ -27,6 +28,7 @@ class Heartbeat:
     Args:
         steps: the way to Redis.
         life: obeys the answers.
+        tenure: hears of every renewal.
         cancel: gets each execution that is to be canceled, perhaps more than once.
         halt: gets the id of each job, or execution, that rq's own command stops.
     """
@@ -35,11 +37,13 @@ class Heartbeat:
         self,
         steps: Steps,
         life: Life,
+        tenure: Tenure,
         cancel: Callable[[str], None],
         halt: Callable[[str], None],
     ) -> None:
         self._steps = steps
         self._life = life
+        self._tenure = tenure
         self._cancel = cancel
         self._halt = halt
         self._patience_s = steps.settings.lease.total_seconds() / 6
@@ -72,12 +76,8 @@ class Heartbeat:
                 await self._listening.wait()
 
     async def sure(self) -> None:
-        """Return when the lease is known to be ours: at once, unless too much time has passed.
-
-        A process that stood still (a paused machine, SIGSTOP) does not know that it has. What it
-        was given before may be somebody else's by now.
-        """
-        if time.monotonic() - self._renewed > self._steps.settings.lease.total_seconds():
+        """Return when the lease is known to be ours: at once, unless too much time has passed."""
+        if not self._tenure.sure():
             await self.renewed()
 
     async def run(self) -> None:
@@ -90,7 +90,7 @@ class Heartbeat:
         pauses = waits()
         while True:
             self._asked.clear()
-            sent = time.monotonic()
+            sent, since = time.monotonic(), now()
             answer = await self._beat()
             if answer is None:
                 # A loop that a task had blocked was not away from Redis: it has to ask again
@@ -105,6 +105,7 @@ class Heartbeat:
             self._renewed, failures = sent, 0
             pauses = waits()
             self._obey(answer)
+            self._tenure.renewed(since)
             await self._pause()
 
     async def listen(self) -> None:

@@ -14,9 +14,11 @@ from reuse_worker.batch import Pace, most_away
 from reuse_worker.call import ORDERED, Call, Limit, Order
 from reuse_worker.callbacks import Callbacks
 from reuse_worker.calls import Calls
+from reuse_worker.doubt import Doubt
 from reuse_worker.execute import Executor, ended_by, interrupted
 from reuse_worker.onstage import onstage
 from reuse_worker.sync_thread import SyncThread
+from reuse_worker.tenure import Tenure
 from reuse_worker.webhooks import Webhooks
 
 
@@ -34,6 +36,7 @@ class Slots:
         webhooks: sends what they ask for then.
         board: shows what runs.
         context: what every job sees a copy of.
+        tenure: nothing begins while that is in doubt.
         record: gets each outcome.
         changed: called when a job ended, or has left its slot.
         broke: hears of an error that no job can be blamed for.
@@ -46,6 +49,7 @@ class Slots:
         webhooks: Webhooks,
         board: Board,
         context: contextvars.Context,
+        tenure: Tenure,
         *,
         record: Callable[[Outcome], None],
         changed: Callable[[], None],
@@ -63,6 +67,8 @@ class Slots:
             collect=self._collect,
             left=lambda call: self._away.left(call),  # noqa: PLW0108  # it is made below
             wants=lambda call: self._away.wants(call),  # noqa: PLW0108
+            sure=tenure.sure,
+            refused=self._refused,
             broke=broke,
         )
         self._executor = executor
@@ -76,6 +82,7 @@ class Slots:
         self._changed = changed
         self._broke = broke
         self._away = Away(self._calls, self.thread, board, self._fill, changed)
+        self._doubt = Doubt(self._calls, self._away, tenure, self._fill)
 
     # -- what it holds ----------------------------------------------------------------------
 
@@ -209,11 +216,17 @@ class Slots:
 
     def _may_start(self, call: Call) -> bool:
         queues_up = not call.is_async and bool(self._calls.handed) and not self._away.returning
-        return self.free > 0 or queues_up
+        return (self.free > 0 or queues_up) and not self._doubt.lasts
+
+    def _refused(self, call: Call) -> None:
+        if self._doubt.put_back(call) and call.order is not None:
+            self._order(call, call.order)
 
     async def _run(self, call: Call) -> None:
         job = call.job
         try:
+            if call.order is None and self._doubt.holds_back(call):
+                return
             if call.order is None:
                 limit, board = call.limit(), self._board
                 if limit is not None:

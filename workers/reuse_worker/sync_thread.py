@@ -36,6 +36,8 @@ class SyncThread:
         collect: gets the ended calls with their outcomes, on the loop.
         left: hears, on the loop, of a call that waits.
         wants: hears, on the loop, of one that would go on.
+        sure: says, on the thread, whether a call may begin.
+        refused: hears, on the loop, of one that might not, and has not begun.
         broke: hears, on the loop, of an error in the thread itself.
     """
 
@@ -48,6 +50,8 @@ class SyncThread:
         collect: Callable[[Call, Outcome], None],
         left: Callable[[Call], None],
         wants: Callable[[Call], None],
+        sure: Callable[[], bool],
+        refused: Callable[[Call], None],
         broke: Callable[[BaseException], None],
     ) -> None:
         self._run = run
@@ -56,6 +60,8 @@ class SyncThread:
         self._collect_one = collect
         self._left = left
         self._wants = wants
+        self._sure = sure
+        self._refused = refused
         self._broke = broke
         self._loop = asyncio.get_running_loop()
         self._todo: deque[Call | Callable[[], None] | threading.Event | None] = deque()
@@ -183,6 +189,9 @@ class SyncThread:
             self._tell(self._broke, error)
 
     def _work_on(self, call: Call) -> None:
+        if not self._sure():
+            self._tell(self._refused, call)
+            return
         call.begin(self._board)
         with self._lock:
             call.overdue = call.limit()

@@ -13,6 +13,7 @@ from reuse_queue.settings import Settings
 from reuse_worker.heartbeat import Heartbeat
 from reuse_worker.life import Life
 from reuse_worker.steps import Steps
+from reuse_worker.tenure import Tenure
 from support.eventually import eventually
 
 READY = Beat(state=ReplicaState.READY)
@@ -39,7 +40,8 @@ class Server:
 
 def heart(server: Server, life: Life | None = None, canceled: list[str] | None = None) -> Heartbeat:
     heard = [] if canceled is None else canceled
-    return Heartbeat(cast("Steps", server), life or Life(), heard.append, heard.append)
+    tenure = Tenure(server.settings.lease)
+    return Heartbeat(cast("Steps", server), life or Life(), tenure, heard.append, heard.append)
 
 
 async def test_without_an_answer_the_replica_is_fenced_after_two_thirds_of_its_lease():

@@ -22,6 +22,7 @@ from reuse_queue.settings import Settings
 from reuse_worker.batch import Pace, claim_size
 from reuse_worker.rq_worker import stepwise
 from reuse_worker.rq_worker.watch import Watch
+from reuse_worker.tenure import Tenure, now
 
 T = TypeVar("T")
 # Where Redis may not tell of several queues: how late this hears of jobs in them.
@@ -51,6 +52,7 @@ class Books:
         self._held: dict[str, str] = {}
         """Execution → queue."""
         self._watch: Watch | None = Watch(client)
+        self._tenure = Tenure(self.settings.lease)
 
     def enlist(self) -> None:
         """Join the books of all queues."""
@@ -187,12 +189,18 @@ class Books:
         Returns the executions that are to be canceled.
         """
         orders: list[str] = []
+        since = now()
         for queue in self._leases:
             answer = self._run(self._fleet.beat(queue, self._worker))
             orders += answer.cancel
             if answer.state is None:
                 self._enlist(queue)
+        self._tenure.renewed(since)
         return orders
+
+    def sure(self) -> bool:
+        """Return whether the leases cannot have run out since the last beat."""
+        return self._tenure.sure()
 
     def reclaim(self) -> list[str]:
         """Give back the jobs of workers whose leases have run out; return those workers' names."""

@@ -50,7 +50,7 @@ class ClaimingWorker(LeasedWorker):
                 timeout, max_idle_time
             )
             return found
-        held = self._hand.next()
+        held = self._next(self._books)
         return self._begin(held) if held else self._await(self._books, timeout, max_idle_time)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
@@ -113,16 +113,33 @@ class ClaimingWorker(LeasedWorker):
     def _claim(self, books: Books) -> tuple[Any, Any] | None:
         with self._recording:
             pass  # what is just being given back was here before all that is in the queue
+        while True:
+            self._make_sure(books)
+            if (found := books.claim(self._names(), self._most(), self._pace)) is None:
+                return None
+            name, claimed = found
+            self._hand.add(self._load(books, self._queue(name), self._wisely(books, claimed)))
+            if (held := self._next(books)) is not None:
+                return self._begin(held)
+
+    def _next(self, books: Books) -> Held | None:
+        """Take the job that is next; none where they may be somebody else's by now."""
+        held = self._hand.next()
+        if held is None or books.sure():
+            return held
+        for each in (held, *self._hand.give_back()):
+            books.drop(each.execution.id)
+        self._untidy = True
+        return None
+
+    def _make_sure(self, books: Books) -> None:
+        """Hold the leases, and nothing that is not known here; the hand is empty."""
+        if not books.sure():
+            # What it says is to be canceled has not begun, and goes back.
+            books.beat()
         if self._untidy:
             books.tidy()
             self._untidy = False
-        while (found := books.claim(self._names(), self._most(), self._pace)) is not None:
-            name, claimed = found
-            self._hand.add(self._load(books, self._queue(name), self._wisely(books, claimed)))
-            held = self._hand.next()
-            if held is not None:
-                return self._begin(held)
-        return None
 
     def _most(self) -> int:
         """Return how many jobs may be claimed at once."""

@@ -27,13 +27,6 @@ class Doubt:
         self._tenure = tenure
         self._fill = fill
 
-    def holds_back(self, call: Call) -> bool:
-        """Return whether a call that was about to begin may not, and waits now."""
-        if self._tenure.sure():
-            return False
-        self.put_back(call)
-        return True
-
     def put_back(self, call: Call) -> bool:
         """Let a call that would have begun, and whatever would next, wait for a renewal.
 

@@ -78,6 +78,7 @@ class Slots:
         self._yields = executor.env.yield_slots
         self._kill_grace_s = executor.settings.kill_grace.total_seconds()
         self._context = context
+        self._sure = tenure.sure
         self._record = record
         self._changed = changed
         self._broke = broke
@@ -225,7 +226,8 @@ class Slots:
     async def _run(self, call: Call) -> None:
         job = call.job
         try:
-            if call.order is None and self._doubt.holds_back(call):
+            if call.order is None and not self._sure():
+                self._doubt.put_back(call)
                 return
             if call.order is None:
                 limit, board = call.limit(), self._board

@@ -119,6 +119,8 @@ class Terms:
     priority: Priority = Priority.NORMAL
     child: bool = False
     """It was enqueued by a job, which may be waiting for it: it goes before all that is new."""
+    detached: bool = False
+    """It is not canceled with the job that enqueued it."""
     delay: timedelta | None = None
     """When set, the job becomes due only this long after its enqueue."""
     redeliver: bool = True
@@ -209,6 +211,8 @@ class Outcome:
     """The traceback of a failure, as text."""
     retry: bool = True
     """False: this failure is final, whatever retries are left."""
+    late: bool = False
+    """It failed by its timeout or its deadline, and what the run has enqueued goes with it."""
     result_ttl: timedelta | None = timedelta(seconds=500)
     took: timedelta = timedelta(0)
     delay: timedelta = timedelta(0)
@@ -256,6 +260,12 @@ class Job:
     deliveries_lost: int = 0
     replica: str = ""
     dependencies: tuple[str, ...] = ()
+    parent: str = ""
+    """The job that enqueued it; empty where that was an application."""
+    detached: bool = False
+    """It is not canceled with its parent."""
+    children: int = 0
+    """How many jobs it has enqueued, in all of its runs."""
     deaths: tuple[str, ...] = ()
     """One line for each replica that was lost with this job."""
 

@@ -102,6 +102,8 @@ class OptionArgs(TypedDict, total=False):
     """`"high"` is claimed before `"normal"`."""
     redeliver: bool
     """False: at most once; a job lost with its replica fails instead of running again."""
+    detached: bool
+    """True: what a job enqueues is not canceled with that job."""
     delay: Seconds | None
     """The job becomes due only that long after its enqueue."""
     durability: Durability | str
@@ -127,6 +129,7 @@ class TaskOptions:
     failure_ttl: timedelta | None = timedelta(days=365)
     priority: Priority = Priority.NORMAL
     redeliver: bool = True
+    detached: bool = False
     delay: timedelta | None = None
     durability: Durability = Durability.PRIMARY
     on_success: CallbackFunction | None = None
@@ -257,6 +260,7 @@ _CHECKS: dict[str, Callable[[str, object], object]] = {
     "failure_ttl": _optional,
     "priority": _one_of(Priority),
     "redeliver": _flag,
+    "detached": _flag,
     "delay": _optional,
     "durability": _one_of(Durability),
     "on_success": callback,

@@ -268,6 +268,7 @@ def _terms(name: str, options: TaskOptions, env: Owner) -> Terms:
         priority=options.priority,
         delay=options.delay,
         redeliver=options.redeliver,
+        detached=options.detached,
         durability=options.durability,
         callbacks=named(env.name, env.callbacks, options.callbacks),
     )

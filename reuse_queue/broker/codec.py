@@ -47,6 +47,9 @@ JOB_FIELDS = (
     "reuse_queue_timeout",
     "reuse_deadline",
     "reuse_by",
+    "reuse_parent",
+    "reuse_detached",
+    "reuse_children",
 )
 """What `job` reads of a job's hash, in this order."""
 
@@ -147,10 +150,10 @@ def terms(env: str, new: Terms) -> dict[str, str | bytes | int | float]:
     }
     if new.retries:
         fields.update(_retries_of(new))
-    if new.child or new.priority is Priority.HIGH:
-        fields["enqueue_at_front"] = 1
     if new.child:
-        fields["enqueue_at_front_on_retry"] = 1
+        fields.update(_child_of(new))
+    elif new.priority is Priority.HIGH:
+        fields["enqueue_at_front"] = 1
     if not new.redeliver:
         fields["reuse_once"] = 1
     if new.queue_timeout or new.deadline:
@@ -219,6 +222,9 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
         replica=shown(fields["worker_name"]),
         dependencies=texts(fields["dependency_ids"]),
         deaths=texts(fields["reuse_deaths"]),
+        parent=shown(fields["reuse_parent"]).rpartition(":")[0],
+        detached=fields["reuse_detached"] == b"1",
+        children=number((fields["reuse_children"] or b"").partition(b",")[0]),
         queue_timeout=_span(fields["reuse_queue_timeout"]),
         deadline=_span(fields["reuse_deadline"]),
         start_by=start_by,
@@ -235,6 +241,11 @@ def status(text: bytes | None) -> JobStatus | None:
 
 
 # -------------------------------------------------------------------------------------------
+
+
+def _child_of(new: Terms) -> dict[str, str | int]:
+    fields: dict[str, str | int] = {"enqueue_at_front": 1, "enqueue_at_front_on_retry": 1}
+    return fields | {"reuse_detached": 1} if new.detached else fields
 
 
 def _retries_of(new: Terms) -> dict[str, str | int]:

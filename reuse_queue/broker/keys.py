@@ -146,6 +146,14 @@ class Keys:
         """Return the mark of one enqueue that may be repeated: how many jobs were new."""
         return self._own(env, f"enqueued:{token}")
 
+    def children(self, env: str, job_id: str) -> str:
+        """Return the zset of the children of one of the environment's jobs; score: which it is."""
+        return self._own(env, f"children:{job_id}")
+
+    def felled(self, env: str) -> str:
+        """Return the hash of the jobs whose children are to be canceled → which of them."""
+        return self._own(env, "felled")
+
     def held(self, env: str) -> str:
         """Return the zset of the replicas that claim; score: how many jobs each holds."""
         return self._own(env, "held")

@@ -272,7 +272,7 @@ def _words(outcome: Outcome) -> tuple[Value, ...]:
     return (
         outcome.job_id,
         outcome.execution,
-        outcome.verdict.value,
+        "late" if outcome.late else outcome.verdict.value,
         _payload(outcome),
         lasts if outcome.again is None else codec.again(outcome.again),
         f"{outcome.took.total_seconds():.6f}",

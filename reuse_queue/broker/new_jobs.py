@@ -11,12 +11,27 @@ from itertools import groupby
 
 from reuse_queue.broker import codec
 from reuse_queue.broker.connection import Command, Step, Value, command
+from reuse_queue.broker.keys import Keys
 from reuse_queue.errors import NotReplicated
 from reuse_queue.job import NewJob, Priority, Terms
 
 MAX_BATCH = 1000
 # A script call of more than this would keep the server from its other clients too long.
 _MAX_BATCH_BYTES = 8 * 1024 * 1024
+
+
+def names_and_words(keys: Keys, env: str) -> tuple[tuple[str, ...], tuple[Value, ...]]:
+    """Return the keys of lua/enqueue.lua, and the words that come before those of the jobs."""
+    names = (
+        keys.queue(env),
+        keys.urgent(env),
+        keys.registry("scheduled", env),
+        keys.queues(),
+        keys.environment(env),
+        keys.limits(env),
+        keys.held(env),
+    )
+    return names, (keys.job(""), env, keys.wake_channel())
 
 
 def confirmed(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -12,8 +13,10 @@ from typing import Any
 from reuse_queue.broker import codec, kin, results
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
-from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed, mark_lasts
-from reuse_queue.context import current_job
+from reuse_queue.broker.kin import Kin
+from reuse_queue.broker.new_jobs import MAX_BATCH, batches, confirmed, mark_lasts, names_and_words
+from reuse_queue.broker.parts import parts_of, words_of
+from reuse_queue.context import RunningJob, current_job
 from reuse_queue.errors import JobNotFound
 from reuse_queue.job import Durability, Ending, Job, JobStatus, NewJob
 
@@ -54,7 +57,7 @@ class JobQueue:
         self._replication_s = replication_timeout.total_seconds()
         self._repeated_for = patience + _SLACK if patience else timedelta(0)
         # Single jobs are written so often that to put these names together would show.
-        self._to_enqueue = lru_cache(maxsize=1024)(partial(_to_enqueue, keys))
+        self._to_enqueue = lru_cache(maxsize=1024)(partial(names_and_words, keys))
 
     def enqueue(self, env: str, jobs: Sequence[NewJob]) -> Step[int]:
         """Write jobs and push their ids; return how many were new.
@@ -67,7 +70,8 @@ class JobQueue:
             NotReplicated: a job that is to be replicated was not confirmed in time.
         """
         mark_s = mark_lasts(jobs, self._repeated_for)
-        calls = [self._writing(env, mark_s, words) for words in batches(env, jobs)]
+        parent = current_job() if any(job.terms.child for job in jobs) else None
+        calls = [self._writing(env, mark_s, parent, words) for words in batches(env, jobs)]
         asked = tuple(job.id for job in jobs if job.terms.durability is Durability.REPLICATED)
         if asked:
             counter = self._keys.environment(env)
@@ -125,14 +129,26 @@ class JobQueue:
         stays, and counts as backlog, until a claim comes to it and drops it; requeued meanwhile,
         it is there twice, and the second one is dropped, since the job no longer waits.
 
-        An execution that another one goes on for, or will, cancels nothing: what it calls its
-        children are the other's.
+        Children go with their parents, theirs too, unless they are detached or have ended: those
+        that are there now are canceled before this returns, what their parents still enqueue when
+        these have ended. An execution that another one goes on for, or will, cancels nothing: what
+        it calls its children are the other's.
         """
         if job_ids and (yield from kin.replaced(self._keys, current_job())):
             found = yield [command("HGET", self._keys.job(i), "status") for i in job_ids]
             return [codec.status(each) for each in found]
-        more = ("urgent", "deferred", "ready")
-        return (yield from self._steered("cancel", job_ids, more))
+        statuses, parents = yield from self._cancel(job_ids)
+        yield from kin.fell(self._keys, self._cancel, parents)
+        return statuses
+
+    def fell(self, env: str, limit: float = math.inf) -> Step[int]:
+        """Cancel the children of jobs that were canceled, or were too late, without them.
+
+        That is what is left to do where a job was canceled by others, was told to end and enqueued
+        some more meanwhile, ran past its limit, or where who canceled it has ended in between.
+        Looks at about `limit` children, returns how many.
+        """
+        return (yield from kin.fell(self._keys, self._cancel, [(env, "")], limit))
 
     def requeue(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
         """Put failed, canceled or stopped jobs back into their queue; return the statuses before.
@@ -140,7 +156,8 @@ class JobQueue:
         Jobs in another status are left as they are. The count of losses starts anew, and so do
         their queue_timeout and their deadline.
         """
-        return (yield from self._steered("requeue", job_ids, ("limits",), "enqueued_at"))
+        statuses, _ = yield from self._steered("requeue", job_ids, ("limits",), "enqueued_at")
+        return statuses
 
     def ids(self, env: str, status: JobStatus, start: int, count: int) -> Step[list[str]]:
         """Return ids of an environment's jobs of one status, at most `count` from `start` on.
@@ -161,6 +178,16 @@ class JobQueue:
         names = [codec.name(member) for member in found]
         # What runs is registered by job and execution.
         return [each.rpartition(":")[0] for each in names] if status is JobStatus.STARTED else names
+
+    def children(self, env: str, job_id: str, start: int, count: int) -> Step[list[str]]:
+        """Return ids of the jobs that a job of an environment has enqueued, in their order.
+
+        At most `count` from `start` on (below 0: from the end). All that go on, and of those that
+        have ended about the last ten thousand.
+        """
+        key = self._keys.children(env, job_id)
+        found = yield command("ZRANGE", key, start, -1 if count == -start else start + count - 1)
+        return [codec.name(child) for child in found]
 
     def counts(self, env: str) -> Step[dict[JobStatus, int]]:
         """Return how many jobs of an environment are in each status that has a registry."""
@@ -195,12 +222,17 @@ class JobQueue:
 
     # ---------------------------------------------------------------------------------------
 
-    def _writing(self, env: str, mark_s: int, words: list[Value]) -> Command:
-        keys, shared = self._to_enqueue(env)
-        if not mark_s:
-            return call("enqueue", keys, *shared, "", *words)
-        mark = self._keys.mark(env, os.urandom(12).hex())
-        return call("enqueue", (*keys, mark), *shared, mark_s, *words)
+    def _writing(
+        self, env: str, mark_s: int, parent: RunningJob | None, words: list[Value]
+    ) -> Command:
+        names, shared = self._to_enqueue(env)
+        keys, caller = self._keys, ("", "", "")
+        if parent is not None:
+            names += keys.children(parent.environment, parent.id), keys.felled(parent.environment)
+            caller = (parent.id, parent.execution, parent.run)
+        if mark_s:
+            names += (keys.mark(env, os.urandom(12).hex()),)
+        return call("enqueue", names, *shared, mark_s or "", *caller, *words)
 
     def _jobs(self, job_ids: Sequence[str], hashes: Sequence[Any]) -> Step[list[Job]]:
         read = [codec.job(i, values) for i, values in zip(job_ids, hashes, strict=True)]
@@ -222,6 +254,9 @@ class JobQueue:
             if score is not None and (due := codec.moment_s(float(score)))
         }
 
+    def _cancel(self, job_ids: Sequence[str]) -> Step[tuple[list[JobStatus | None], list[Kin]]]:
+        return (yield from self._steered("cancel", job_ids, ("urgent", "deferred", "ready")))
+
     def _queued(self, env: str, start: int, count: int) -> Step[list[str]]:
         queue, urgent = self._keys.queue(env), self._keys.urgent(env)
         found, before = yield [
@@ -235,22 +270,24 @@ class JobQueue:
 
     def _steered(
         self, script: str, job_ids: Sequence[str], more: tuple[str, ...], *stands: str
-    ) -> Step[list[JobStatus | None]]:
+    ) -> Step[tuple[list[JobStatus | None], list[Kin]]]:
         """Call a script on jobs, environment by environment; return what it says of each job.
 
-        With each id go the fields that `stands` names, as they were before.
+        With each id go the fields that `stands` names, as they were before. Second come those whose
+        children are to be canceled.
         """
         if not job_ids:
-            return []
+            return [], []
         fields = yield [command("HMGET", self._keys.job(i), "origin", *stands) for i in job_ids]
         found: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
-        parts = list(_parts(dict(zip(job_ids, fields, strict=True)), _AT_ONCE[script]))
-        replies = yield [self._on_books(script, env, more, *_words(part)) for env, part in parts]
-        for (_, part), statuses in zip(parts, replies, strict=True):
-            found.update(
-                zip((job_id for job_id, _ in part), map(codec.status, statuses), strict=True)
-            )
-        return [found[job_id] for job_id in job_ids]
+        parts = list(parts_of(dict(zip(job_ids, fields, strict=True)), _AT_ONCE[script]))
+        replies = yield [self._on_books(script, env, more, *words_of(part)) for env, part in parts]
+        parents: list[Kin] = []
+        for (env, part), reply in zip(parts, replies, strict=True):
+            ids = (job_id for job_id, _ in part)
+            found.update(zip(ids, map(codec.status, reply[: len(part)]), strict=True))
+            parents += [(env, codec.name(parent)) for parent in reply[len(part) :]]
+        return [found[job_id] for job_id in job_ids], parents
 
     def _on_books(self, script: str, env: str, more: tuple[str, ...], *words: Value) -> Command:
         """Return the call of a script on the books of an environment and some keys more."""
@@ -258,37 +295,3 @@ class JobQueue:
         own = {"urgent": keys.urgent, "limits": keys.limits}
         further = (own[name](env) if name in own else keys.registry(name, env) for name in more)
         return call(script, (*keys.books(env), *further), *keys.names(env), *words)
-
-
-def _to_enqueue(keys: Keys, env: str) -> tuple[tuple[str, ...], tuple[Value, ...]]:
-    """Return the keys of lua/enqueue.lua, and the words that come before those of the jobs."""
-    names = (
-        keys.queue(env),
-        keys.urgent(env),
-        keys.registry("scheduled", env),
-        keys.queues(),
-        keys.environment(env),
-        keys.limits(env),
-        keys.held(env),
-    )
-    return names, (keys.job(""), env, keys.wake_channel())
-
-
-def _parts(
-    jobs: dict[str, list[bytes | None]], most: int
-) -> Iterator[tuple[str, list[tuple[str, list[bytes]]]]]:
-    """Yield environments with at most so many of their jobs, each job once, with its fields."""
-    by_env: dict[str, list[tuple[str, list[bytes]]]] = {}
-    for job_id, (origin, *fields) in jobs.items():
-        if origin is not None:
-            part = by_env.setdefault(codec.name(origin), [])
-            part.append((job_id, [field or b"" for field in fields]))
-    for env, part in by_env.items():
-        for at in range(0, len(part), most):
-            yield env, part[at : at + most]
-
-
-def _words(part: list[tuple[str, list[bytes]]]) -> Iterator[Value]:
-    for job_id, fields in part:
-        yield job_id
-        yield from fields

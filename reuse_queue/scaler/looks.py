@@ -19,6 +19,8 @@ from reuse_queue.scaler.rounds import Rounds
 
 log = structlog.get_logger()
 _TIDY_EVERY_S = 1.0
+# Children that go with canceled jobs, of one environment in one look.
+_FELLED = 5000
 
 
 class Looks:
@@ -86,6 +88,7 @@ class Looks:
             for replica in (yield from leases.reclaim()):
                 log.warning("replica lost: its lease ran out", environment=name, replica=replica)
             yield from self._queue.sweep(name)
+            yield from self._queue.fell(name, _FELLED)
 
     def _glance(self, name: str, hosts: Sequence[Host]) -> Step[Snapshot | None]:
         return self._scaling.glance(name, hosts, poke=True)

@@ -19,6 +19,7 @@ from reuse_worker.callbacks import Callbacks
 from reuse_worker.claimer import Claimer
 from reuse_worker.execute import Executor
 from reuse_worker.exit_code import ExitCode
+from reuse_worker.felling import Felling
 from reuse_worker.heartbeat import Heartbeat
 from reuse_worker.hooks import Hooks
 from reuse_worker.life import Life
@@ -59,7 +60,8 @@ class Daemon:
         self._settings = settings
         self._report = report
         self._steps = Steps(connection, env.name, replica, board.claim)
-        self._recorder = Recorder(self._steps)
+        self._felling = Felling(self._steps)
+        self._recorder = Recorder(self._steps, self._felling.soon)
         rq_jobs = RqJobs(connection, env.serializer.name)
         self._webhooks = Webhooks(env, self._recorder.watch)
         executor = Executor(env, replica, settings, rq_jobs.enter)
@@ -118,6 +120,7 @@ class Daemon:
                 group.create_task(self._heartbeat.run()),
                 group.create_task(self._heartbeat.listen()),
                 group.create_task(self._recorder.run()),
+                group.create_task(self._felling.run()),
                 group.create_task(self._watch()),
             ]
             code = await self._live()

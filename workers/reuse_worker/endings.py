@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import structlog
@@ -47,5 +48,6 @@ def _after_failure(call: Call, cause: BaseException, outcome: Outcome) -> Ending
         if error is not None:
             if error is not cause and error.__context__ is None:
                 error.__context__ = cause
-            outcome = failed(call.job, error, final=not outcome.retry, took=outcome.took)
+            again = failed(call.job, error, final=not outcome.retry, took=outcome.took)
+            outcome = replace(again, late=outcome.late)
     return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from sys import modules
 
@@ -206,15 +207,14 @@ def _late(call: Call, meaning: Overdue, error: BaseException, began: float) -> O
         limit = job.timeout.total_seconds() if job.timeout else 0
         late = TimeoutError(f"the job ran longer than its timeout of {limit:g} s")
     late.__cause__ = cause
-    return _raised(call, late, began)
+    return replace(_raised(call, late, began), late=True)
 
 
 def _late_to_start(call: Call, began: float) -> Outcome:
     """Return the failure of a job that has waited here, for its turn, past its deadline."""
     call.final = True
-    return _raised(
-        call, DeadlinePassed(f"job {call.job.id} had not been started by its deadline"), began
-    )
+    error = DeadlinePassed(f"job {call.job.id} had not been started by its deadline")
+    return replace(_raised(call, error, began), late=True)
 
 
 def _raised(call: Call, error: BaseException, began: float) -> Outcome:

@@ -10,7 +10,7 @@ from itertools import islice
 import structlog
 
 from reuse_queue.errors import RedisUnavailable
-from reuse_queue.job import Outcome, Recorded
+from reuse_queue.job import Outcome, Recorded, Verdict
 from reuse_worker.backoff import waits
 from reuse_worker.steps import Steps
 
@@ -24,10 +24,12 @@ class Recorder:
 
     An outcome is tried until it is recorded or the replica has lost its lease (which ends `run`
     from outside). One that Redis refuses goes to the back, so that it holds up no other.
+    `felled` is called when jobs have ended whose children are to be canceled.
     """
 
-    def __init__(self, steps: Steps) -> None:
+    def __init__(self, steps: Steps, felled: Callable[[], None]) -> None:
         self._steps = steps
+        self._felled = felled
         self._outcomes: deque[Outcome] = deque()
         self._added = asyncio.Event()
         self._empty = asyncio.Event()
@@ -98,6 +100,9 @@ class Recorder:
             self._outcomes.popleft()
         self._pauses = waits()
         self._at_once = min(_MOST, self._at_once * 2)
+        # The reply may be a repeat's, which knows nothing: the outcomes do.
+        if Recorded.CANCELED in recorded or any(map(_fells, batch)):
+            self._felled()
         if self._watched:
             for outcome, became in zip(batch, recorded, strict=True):
                 tell = self._watched.pop(outcome.execution, None)
@@ -116,3 +121,7 @@ class Recorder:
         """Go on one by one; the first one goes behind the others."""
         self._at_once = 1
         self._outcomes.rotate(-1)
+
+
+def _fells(outcome: Outcome) -> bool:
+    return outcome.late or outcome.verdict in (Verdict.CANCELED, Verdict.STOPPED)

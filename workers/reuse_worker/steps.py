@@ -12,6 +12,7 @@ from importlib.metadata import version
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Beat, Fleet
 from reuse_queue.broker.lease import Leases, new_token
+from reuse_queue.broker.queue import JobQueue
 from reuse_queue.facts import DrainReason
 from reuse_queue.job import Claim, Outcome, Recorded
 
@@ -34,6 +35,7 @@ class Steps:
         self.away: Callable[[], int] = lambda: 0
         """Says how many of the replica's jobs only wait for others."""
         self._fleet = Fleet(connection.keys, connection.settings)
+        self._queue = JobQueue(connection.keys)
         self._leases = Leases(connection.keys, env, connection.settings)
 
     async def register(self, patience: timedelta) -> bool:
@@ -95,6 +97,10 @@ class Steps:
     async def finish(self, outcomes: Sequence[Outcome]) -> list[Recorded]:
         """Record outcomes."""
         return await self.connection.arun(self._leases.finish(self.replica, outcomes))
+
+    async def fell(self) -> None:
+        """Cancel what canceled jobs of the environment have enqueued."""
+        await self.connection.arun(self._queue.fell(self.env))
 
     async def release(self, known: Sequence[str]) -> int:
         """Give back all that the replica holds except the known executions; return how many."""

@@ -1,10 +1,12 @@
 -- cancel: end jobs that wait, order the end of those that run.
 -- KEYS  those of books, then 14 urgent, 15 deferred, 16 ready
 -- ARGV  those of books, then 5 … ids
--- returns the status that each had, nil where there is no such job
+-- returns the status that each had, nil where there is no such job; then the ids of those whose
+--       children are to be canceled, too
 -- flags allow-oom
 -- include slot
 -- include take_out
+-- include fell
 local urgent_key, deferred_key, ready_key = unpack(KEYS, 14, 16)
 local REGISTRY = {deferred = deferred_key, scheduled = scheduled_key, ready_to_enqueue = ready_key}
 local WAITING = {created = true, queued = true, deferred = true, scheduled = true,
@@ -38,12 +40,16 @@ local function order_end(id, holder)
 end
 
 sound_books()
-local statuses = {}
+local statuses, parents = {}, {}
 for at = 5, #ARGV do
   local id = ARGV[at]
   local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'worker_name', 'rate_limit_key',
-    'reuse_awaited')
+    'reuse_awaited', 'reuse_children')
   statuses[at - 4] = job[1]
+  if job[5] and (job[1] == 'started' or WAITING[job[1]]) then
+    fell(id, job[5])
+    parents[#parents + 1] = id
+  end
   if job[1] == 'started' then
     order_end(id, job[2] or '')
   elseif WAITING[job[1]] then
@@ -51,4 +57,7 @@ for at = 5, #ARGV do
   end
 end
 deliver()
+for _, id in ipairs(parents) do
+  statuses[#statuses + 1] = id
+end
 return statuses

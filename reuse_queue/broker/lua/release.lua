@@ -7,6 +7,7 @@
 -- include holdings
 -- include elsewhere
 -- include flush
+-- include fell
 sound_books()
 sound('set', holds_key, cancels_key)
 local named = {}
@@ -17,7 +18,8 @@ end
 for _, each in ipairs(holdings(holds_key)) do
   if (named[each.execution] or false) == (ARGV[6] == 'only') and not elsewhere(each) then
     redis.call('SREM', holds_key, each.member)
-    local job = read({}, 'HMGET', rq .. 'job:' .. each.id, 'status', 'reuse_awaited')
+    local job = read({}, 'HMGET', rq .. 'job:' .. each.id, 'status', 'reuse_awaited',
+      'reuse_children')
     if redis.call('ZREM', wip_key, each.member) == 0 then
       gone[#gone + 1] = rq .. 'execution:' .. each.member
     elseif job[1] ~= 'started' then
@@ -25,6 +27,7 @@ for _, each in ipairs(holdings(holds_key)) do
     elseif redis.call('SREM', cancels_key, each.execution) == 1 then
       cancel(each.id, each.execution, each.took)
       tell(each.id, job[2])
+      fell(each.id, job[3])
     else
       give_back(each.id, each.execution)
     end

@@ -25,6 +25,7 @@ for at = 5, #ARGV, 2 do
     redis.call('PERSIST', job_key)
     redis.call('PERSIST', job_key .. ':dependents')
     redis.call('PERSIST', rq .. 'job::' .. id .. ':dependencies')
+    redis.call('EXPIRE', own .. 'children:' .. id, 31536000)
     push(env, id, false)
   end
 end

@@ -5,13 +5,15 @@
 -- returns how many entries went
 -- include sampled
 -- include unused
+-- include fell
 local deferred_key, groups_key, rates_key, most = KEYS[14], KEYS[15], KEYS[16], tonumber(ARGV[5])
 
 -- A cancel, rq's too, leaves its moment as the score, and no end: both are set here.
 local function see_canceled(id)
-  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'failure_ttl')
+  local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'failure_ttl', 'reuse_children')
   local ttl = job[1] == 'canceled' and redis.call('TTL', rq .. 'job:' .. id) or 0
   if ttl == -1 then
+    fell(id, job[3])
     ttl = lasting(job[2])
   end
   if ttl > 0 then
@@ -26,6 +28,7 @@ local function see_canceled(id)
       delete(id)
     end
   end
+  list_lasts(id, job[3])
 end
 
 local function see_deferred(id)

@@ -44,7 +44,7 @@ async def server():
 
 @pytest.fixture
 async def recorder(server: Server):
-    made = Recorder(cast("Steps", server))
+    made = Recorder(cast("Steps", server), lambda: server.batches.append(["felled"]))
     running = asyncio.ensure_future(made.run())
     yield made
     running.cancel()

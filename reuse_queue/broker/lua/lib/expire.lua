@@ -4,6 +4,7 @@
 -- include late
 -- include take_out
 -- include traceback
+-- include fell
 local urgent_key, limits_key, AGAIN_MS = KEYS[15], KEYS[16], 5000
 -- What a claim would start, and what is to become that.
 local WAITS = {queued = true, created = true, scheduled = true}
@@ -28,13 +29,15 @@ local function end_waiting(id, job, why)
   end
   release_dependents(id, 'failed')
   tell(id, job[6])
+  fell(id, job[7], job[8] or '')
   bury(id, lasting(job[5]), 2, '', '', 0, 'exc_string', traceback('reuse_queue.errors.' .. why))
+  list_lasts(id, job[7])
 end
 
 -- expire: returns when to look at the job again (ms), nil for never.
 local function expire(id)
   local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'reuse_by', 'reuse_queue_timeout',
-    'reuse_deadline', 'failure_ttl', 'reuse_awaited')
+    'reuse_deadline', 'failure_ttl', 'reuse_awaited', 'reuse_children', 'enqueued_at')
   local start_by, end_by = limits_of(job[2])
   local first = math.min(start_by or end_by or 0, end_by or start_by or 0)
   if first > now_ms then

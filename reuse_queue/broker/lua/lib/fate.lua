@@ -4,6 +4,7 @@
 -- include again
 -- include slot
 -- include salvage
+-- include fell
 local function death_line(name, host, cause)
   local where = host == '' and '' or ' on host ' .. host
   return string.format('replica %s%s at %s: %s', name, where, now_stamp, cause)
@@ -15,7 +16,7 @@ local function settle(held, fate, name, line, cancels_key)
     return 0
   end
   local job = read({}, 'HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once',
-    'reuse_awaited')
+    'reuse_awaited', 'reuse_children', 'enqueued_at')
   if job[1] ~= 'started' then
     forget(held.id, held.execution)
     return 0
@@ -34,6 +35,13 @@ local function settle(held, fate, name, line, cancels_key)
     lose(held, name, line)
   else
     give_back(held.id, held.execution)
+  end
+  if job[5] then
+    if fate == 'failed' then
+      fell(held.id, job[5], job[6] or '')
+    end
+    fell_canceled(held.id, job[5])
+    list_lasts(held.id, job[5])
   end
   tell_if_over(held.id, job[4])
   pcall(release_slot, held.id, job[2])

@@ -4,6 +4,7 @@
 -- include fail
 -- include traceback
 -- include late
+-- include fell
 local max_deliveries = tonumber(ARGV[5])
 local REMEMBERED = 10
 
@@ -36,7 +37,7 @@ local function lose(held, holder, line)
   local id, execution = held.id, held.execution
   local job_key = rq .. 'job:' .. id
   local job = redis.call('HMGET', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_once', 'reuse_by',
-    'reuse_deadline')
+    'reuse_deadline', 'reuse_children', 'enqueued_at')
   local losses = whole(job[1]) + 1
   local deaths = remembered(job[2])
   deaths[#deaths + 1] = line
@@ -48,6 +49,7 @@ local function lose(held, holder, line)
   end
   local _, end_by = limits_of(job[4])
   if end_by and end_by <= now_ms then
+    fell(id, job[6], job[7] or '')
     local text = line .. '\nreuse_queue.errors.' .. late(id, job[5])
     return fail(id, execution, holder, traceback(text), held.took, false)
   end

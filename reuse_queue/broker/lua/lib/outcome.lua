@@ -3,6 +3,7 @@
 -- include holder
 -- include asked
 -- include slot
+-- include fell
 local FIRST, WIDTH = 6, 7
 local worked = 0
 -- A callback that saves its job (rq's Job.save) writes how it is about to end.
@@ -40,7 +41,7 @@ end
 local function finish(at)
   local id, execution = ARGV[at], ARGV[at + 1]
   local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key',
-    'reuse_by', 'reuse_awaited')
+    'reuse_by', 'reuse_awaited', 'reuse_children', 'enqueued_at')
   local letter = job[1] == 'canceled' and 'c' or 'l'
   if UNENDED[job[1]] then
     letter = settle(at, whole(job[2]))
@@ -50,6 +51,9 @@ local function finish(at)
   end
   if letter ~= 'r' and letter ~= 'l' then
     tell(id, job[5])
+  end
+  if job[6] then
+    fell_kin(id, letter, ARGV[at + 2], job[6], job[7])
   end
   pcall(release_slot, id, job[3])
   if job[4] and letter ~= 'r' then

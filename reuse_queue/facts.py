@@ -71,6 +71,11 @@ class Replica:
     """Of its record: above FORMAT, a newer release ordered it, and nothing else here holds."""
 
 
+FENCED = "fenced itself: its lease was lost, or Redis out of reach"
+LEFT_BEHIND = "it ended with the agent before this one"
+_OUTER = ("lease ran out", FENCED, LEFT_BEHIND)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Death:
     """The end of a replica that was not asked to end."""
@@ -88,6 +93,11 @@ class Death:
     """A traceback, where there is one (a failing on_start hook)."""
     held: int = 0
     """Jobs that it held."""
+
+    @property
+    def by_surroundings(self) -> bool:
+        """Whether its host, its agent, its network or Redis went: it says nothing of the code."""
+        return any(each in self.cause for each in _OUTER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,8 +15,6 @@ ENOUGH = 5
 _LONGEST_WAIT = timedelta(seconds=300)
 # Deaths that far apart do not make a row: the longest wait and the longest start lie between.
 _FORGOTTEN_AFTER = timedelta(minutes=15)
-# Nobody saw how it ended: its host or its network went, which says nothing about the code.
-_UNSEEN = "lease ran out"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +58,7 @@ def _row(seen: Snapshot, version: str, recovered: datetime | None) -> Iterator[D
     later = seen.at
     for death in seen.deaths:
         # With jobs on board, one of them is to blame: it is counted on the job.
-        if death.version != version or death.held or death.cause == _UNSEEN:
+        if death.version != version or death.held or death.by_surroundings:
             continue
         old = death.was_ready and death.age >= HEALTHY_AGE
         before = recovered is not None and death.at <= recovered

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 
+from reuse_queue.facts import FENCED
+
 # What reuse_worker's exit codes say; the agent doesn't import what runs applications.
-_CODES = {93: "fenced itself: its lease was lost, or Redis out of reach", 94: "could not start"}
+_CODES = {93: FENCED, 94: "could not start"}
 
 
 def ended_by(status: int, *, out_of_memory: bool | None = False) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum
 
-from reuse_queue.facts import FORMAT, Replica, ReplicaState
+from reuse_queue.facts import FORMAT, LEFT_BEHIND, Replica, ReplicaState
 
 
 class Do(Enum):
@@ -92,7 +92,7 @@ def _without(replica: Replica, here: Here) -> Deed | None:
         )
         return Deed(do=Do.END, replica=name, why=why, asked=False)
     if replica.state is not ReplicaState.ORDERED:
-        return Deed(do=Do.END, replica=name, why="it ended with the agent before this one")
+        return Deed(do=Do.END, replica=name, why=LEFT_BEHIND)
     if here.draining:
         return Deed(do=Do.END, replica=name, why="its host stops")
     if here.offers.get(env) == replica.version:

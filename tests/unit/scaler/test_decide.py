@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from reuse_queue.facts import ActionKind, DrainReason, EnvironmentState, ReplicaState, Snapshot
+from reuse_agent.causes import ended_by
+from reuse_queue.facts import (
+    LEFT_BEHIND,
+    ActionKind,
+    DrainReason,
+    EnvironmentState,
+    ReplicaState,
+    Snapshot,
+)
 from reuse_queue.scaler.decide import decide
 from reuse_queue.scaler.memory import Memory
 from reuse_queue.scaler.plan import Plan
@@ -228,8 +236,22 @@ def test_one_old_healthy_replica_does_not_hide_that_new_ones_crash():
 
 @pytest.mark.parametrize(
     "innocent",
-    [{"held": 1}, {"cause": "lease ran out"}, {"version": "v0"}, {"was_ready": True, "age": 31}],
-    ids=["a job is to blame", "nobody saw it end", "another version", "it had lived"],
+    [
+        {"held": 1},
+        {"cause": "lease ran out"},
+        {"cause": ended_by(93)},
+        {"cause": LEFT_BEHIND},
+        {"version": "v0"},
+        {"was_ready": True, "age": 31},
+    ],
+    ids=[
+        "a job is to blame",
+        "nobody saw it end",
+        "Redis was out of reach",
+        "its agent was lost",
+        "another version",
+        "it had lived",
+    ],
 )
 def test_deaths_that_say_nothing_against_the_code_do_not_count(innocent):
     row = tuple(death(0.1, **innocent) for _ in range(6))

@@ -23,7 +23,7 @@ from redis.exceptions import NoScriptError, RedisError
 from reuse_queue.broker.address import address, shown_url
 from reuse_queue.broker.clients import REPLY_TIMEOUT_S, Clients
 from reuse_queue.broker.keys import Keys
-from reuse_queue.broker.lines import Borrowed, Exchange
+from reuse_queue.broker.lines import AsyncLines, Borrowed, Exchange
 from reuse_queue.broker.scripts import script
 from reuse_queue.broker.troubles import FOREIGN, is_away, passes, translated
 from reuse_queue.errors import ReuseQueueError
@@ -131,8 +131,14 @@ class Connection:
         except FOREIGN as error:
             raise translated(error, str(self), self._hint()) from error
 
-    async def arun(self, make: Step[T], *, patience: timedelta = timedelta(0)) -> T:
-        """Run a step with the asynchronous client and return its result.
+    async def arun(
+        self,
+        make: Step[T],
+        *,
+        patience: timedelta = timedelta(0),
+        lines: AsyncLines | None = None,
+    ) -> T:
+        """Run a step with the asynchronous client, over its `lines` if given; return its result.
 
         Raises:
             RedisUnavailable: Redis could not be reached within `patience`.
@@ -142,9 +148,9 @@ class Connection:
             request = next(make)
             while True:
                 try:
-                    reply = await self._aask(request)
+                    reply = await self._aask(request, lines or self._clients.async_lines())
                 except FOREIGN as error:
-                    reply = await self._aask_again(request, patience, error)
+                    reply = await self._aask_again(request, patience, error, lines)
                 request = make.send(reply)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]  # Step[T] returns T
@@ -191,6 +197,14 @@ class Connection:
         found: T = self._kept.get(name) or self._kept.setdefault(name, make())
         return found
 
+    def probe(self) -> AsyncLines:
+        """Return lines of the running loop for one who looks whether Redis can be reached.
+
+        Nobody else asks over them, so they are as old as the oldest of the others: what has made
+        those deaf (a proxy that lost its state, a host that is gone) has made them deaf too.
+        """
+        return AsyncLines(self._clients.asynchronous())
+
     def lines(self) -> Exchange:
         """Return the way that `run` takes now; once `close` was called, it is open no more."""
         return self._theirs or self._clients.lines()
@@ -216,8 +230,7 @@ class Connection:
             replies = _merged(replies, missed, again)
         return _answer(request, replies)
 
-    async def _aask(self, request: Request) -> Any:
-        lines = self._clients.async_lines()
+    async def _aask(self, request: Request, lines: AsyncLines) -> Any:
         commands = [request] if isinstance(request, Command) else request
         if not commands:
             return []
@@ -247,17 +260,19 @@ class Connection:
                 error = latest
         raise error
 
-    async def _aask_again(self, request: Request, patience: timedelta, error: Exception) -> Any:
+    async def _aask_again(
+        self, request: Request, patience: timedelta, error: Exception, lines: AsyncLines | None
+    ) -> Any:
         waits = _waits(patience)
         while passes(error):
             if is_away(error):
-                await self._clients.async_lines().drop()
+                await (lines or self._clients.async_lines()).drop()
             wait = next(waits, None)
             if wait is None:
                 break
             await asyncio.sleep(wait)
             try:
-                return await self._aask(request)
+                return await self._aask(request, lines or self._clients.async_lines())
             except FOREIGN as latest:
                 error = latest
         raise error

@@ -11,6 +11,7 @@ from datetime import timedelta
 import structlog
 
 from reuse_queue.broker.connection import Connection
+from reuse_queue.broker.lines import AsyncLines
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.errors import RedisRefused, RedisUnavailable
 
@@ -35,6 +36,7 @@ class Lead:
         self.fence = 0
         self._until = 0.0
         self._taken = asyncio.Event()
+        self._probe: AsyncLines | None = None
 
     @property
     def held(self) -> bool:
@@ -56,6 +58,7 @@ class Lead:
     async def keep(self) -> None:
         """Take the lead whenever it is free, and renew it, until canceled."""
         pause = _FIRST_WAIT_S
+        self._probe = self._connection.probe()
         while True:
             try:
                 async with asyncio.timeout(TTL.total_seconds()):
@@ -81,7 +84,8 @@ class Lead:
 
     async def _renew(self) -> None:
         sent = time.monotonic()
-        fence = await self._connection.arun(self._scaling.lead(self.token, TTL))
+        step = self._scaling.lead(self.token, TTL)
+        fence = await self._connection.arun(step, lines=self._probe)
         if not fence:
             self.lose()
             return

@@ -17,6 +17,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
 _SILENT_S = 30.0
+_SHORTEST_S = 1.0
 
 
 class Link:
@@ -31,6 +32,8 @@ class Link:
         self.settings = connection.settings
         self.fleet = Fleet(connection.keys, connection.settings)
         self._troubled = False
+        # A request on a dead connection must not last for as long as the lease that it is about.
+        self._patience_s = max(_SHORTEST_S, self.settings.lease.total_seconds() / 6)
 
     async def ask(self, make: Callable[[], Step[T]], *, refusals: int | None = None) -> T:
         """Return a step's result; `make` makes it anew for every try.
@@ -42,8 +45,9 @@ class Link:
         wait, refused = _FIRST_WAIT_S, 0
         while True:
             try:
-                answer = await self.connection.arun(make())
-            except RedisUnavailable as error:
+                async with asyncio.timeout(self._patience_s):
+                    answer = await self.connection.arun(make())
+            except (RedisUnavailable, TimeoutError) as error:
                 self._note("redis out of reach", error)
             except RedisRefused as error:
                 refused += 1

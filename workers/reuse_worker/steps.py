@@ -20,6 +20,8 @@ from reuse_queue.job import Claim, Outcome, Recorded
 class Steps:
     """The broker's steps for one replica of one environment, each run when called.
 
+    Made on the loop that it is used on.
+
     Every method raises RedisUnavailable when Redis cannot be reached. `claiming` hears the token of
     each claim before it is sent.
     """
@@ -34,6 +36,7 @@ class Steps:
         self._claiming = claiming
         self.away: Callable[[], int] = lambda: 0
         """Says how many of the replica's jobs only wait for others."""
+        self._probe = connection.probe()
         self._fleet = Fleet(connection.keys, connection.settings)
         self._queue = JobQueue(connection.keys)
         self._leases = Leases(connection.keys, env, connection.settings)
@@ -54,7 +57,8 @@ class Steps:
 
     async def beat(self) -> Beat:
         """Extend the replica's lease and bring its orders."""
-        return await self.connection.arun(self._fleet.beat(self.env, self.replica, self.away()))
+        step = self._fleet.beat(self.env, self.replica, self.away())
+        return await self.connection.arun(step, lines=self._probe)
 
     async def refresh(self) -> None:
         """Let all steps that wait for Redis fail and begin anew: some may wait where nobody is."""

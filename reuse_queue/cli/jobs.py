@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from reuse_queue.cli import shapes, tables, words
+from reuse_queue.cli import kin, shapes, tables, words
 from reuse_queue.cli.access import LISTED, Access, json_option, with_access
 from reuse_queue.cli.edge import Commands, ExitCode, Failed
 from reuse_queue.cli.result import result_shape, result_text
@@ -62,14 +62,39 @@ def list_jobs(access: Access, *, env: str, status: str | None, limit: int, as_js
 
 @jobs.command("show")
 @click.argument("job_id", metavar="ID")
+@click.option("--tree", is_flag=True, help="What it has enqueued instead, and what that has.")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 50),
+    default=5,
+    show_default=True,
+    help="With --tree: so many levels.",
+)
+@click.option(
+    "--width",
+    type=click.IntRange(1, 500),
+    default=10,
+    show_default=True,
+    help="With --tree: at most so many jobs of each; those that failed first.",
+)
 @json_option
 @with_access
-def show_job(access: Access, *, job_id: str, as_json: bool) -> None:
+def show_job(
+    access: Access, *, job_id: str, tree: bool, depth: int, width: int, as_json: bool
+) -> None:
     """Show one job: its task, its times, its losses, and its result or traceback.
 
     A result is decoded only if its environment's serializer is JSON: pickle could run code.
     """
     job = access.job(job_id)
+    if tree:
+        root = kin.tree(access, job, depth, width)
+        if as_json:
+            tables.print_json(kin.shape(root))
+        else:
+            seen = _surroundings(access, job)
+            kin.print_tree(root, seen.at if seen else datetime.now(UTC))
+        return
     _, record = access.run(access.queue.result(job_id))
     seen = _surroundings(access, job)
     # A queue that no environment is known for is rq's, whose default is pickle.
@@ -181,17 +206,10 @@ def _row(job: Job, now: datetime) -> list[str]:
         job.status.value,
         job.task,
         words.age(_last(job), now),
-        _took(job, now),
+        words.took(job, now),
         str(job.deliveries_lost or ""),
         job.replica,
     ]
-
-
-def _took(job: Job, now: datetime) -> str:
-    if job.started_at is None or job.status is JobStatus.QUEUED:
-        return ""
-    end = job.ended_at or (now if job.status is JobStatus.STARTED else None)
-    return words.duration(end - job.started_at) if end else ""
 
 
 def _limit(span: timedelta | None, until: datetime | None, now: datetime) -> str:
@@ -214,12 +232,14 @@ def _fields(job: Job, now: datetime) -> list[tuple[str, str]]:
         ("due", words.moment(job.due_at, now)),
         ("started", words.moment(job.started_at, now)),
         ("ended", words.moment(job.ended_at, now)),
-        ("took", _took(job, now)),
+        ("took", words.took(job, now)),
         ("timeout", words.duration(job.timeout) if job.timeout else "none"),
         ("queue timeout", _limit(job.queue_timeout, job.start_by, now)),
         ("deadline", _limit(job.deadline, job.end_by, now)),
         ("retries left", str(job.retries_left)),
         ("replica", job.replica),
+        ("parent", f"{job.parent}{', detached' if job.detached else ''}"),
+        ("children", f"{job.children:,}" if job.children else ""),
         ("waits for", "\n".join(job.dependencies)),
         ("lost", str(job.deliveries_lost or "")),
         ("deaths", "\n".join(job.deaths)),

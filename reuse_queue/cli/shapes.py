@@ -189,6 +189,9 @@ def job(of: Job) -> Shape:
         "deliveries_lost": of.deliveries_lost,
         "deaths": list(of.deaths),
         "dependencies": list(of.dependencies),
+        "parent": of.parent or None,
+        "detached": of.detached,
+        "children": of.children,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from reuse_queue.facts import ActionKind, Decision, EnvironmentRecord, EnvironmentState
+from reuse_queue.job import Job, JobStatus
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SHORT_S = 10
@@ -58,6 +59,14 @@ def rate(per_second: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Return a counted noun: `1 job`, `2 jobs`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def took(job: Job, now: datetime) -> str:
+    """Return how long a job's latest run took, or has taken by now; empty before its start."""
+    if job.started_at is None or job.status is JobStatus.QUEUED:
+        return ""
+    end = job.ended_at or (now if job.status is JobStatus.STARTED else None)
+    return duration(end - job.started_at) if end else ""
 
 
 def clock(at: datetime | None) -> str:

@@ -57,22 +57,21 @@ class Away:
             self._let_go(call)
             return
         # It wants one for the end of a wait, and does not wait for that alone any more.
-        for entry in [each for each in self._returning if each[0] is call]:
-            self._returning.remove(entry)
-            entry[1]()
+        self._let_go_on(call)
 
     def come_back(self, call: Call, go_on: Callable[[], None]) -> None:
-        """Call `go_on` once a call that is away has a slot again."""
-        if self._calls.away.get(call.job.execution) is call:
-            self._returning.append((call, go_on))
-            self._fill()
-        else:
+        """Call `go_on` once a call that is away has a slot again: nothing starts before it."""
+        if self._calls.away.get(call.job.execution) is not call:
             go_on()
+            return
+        self.put_back()
+        self._returning.append((call, go_on))
+        self._fill()
 
     def come_back_at_once(self, call: Call) -> None:
         """Let a coroutine go on even if that makes one more than there are slots."""
         if self._calls.enter(call):
-            self._returning = deque(each for each in self._returning if each[0] is not call)
+            self._let_go_on(call)
             call.show(self._board)
 
     def let_back(self) -> None:
@@ -94,10 +93,9 @@ class Away:
         self._let_go(call)
 
     def wants(self, call: Call) -> None:
-        """Hear that one would go on there: nothing starts before it."""
+        """Hear that one would go on there."""
         if self._calls.away.get(call.job.execution) is not call:
             return  # given back meanwhile: its process ends
-        self.put_back()
         self.come_back(call, lambda: self._thread.resume(call))
 
     def put_back(self) -> None:
@@ -111,6 +109,12 @@ class Away:
         self._returning.clear()
 
     # ---------------------------------------------------------------------------------------
+
+    def _let_go_on(self, call: Call) -> None:
+        """Have what wants a slot for a call go on without asking for one any more."""
+        for entry in [each for each in self._returning if each[0] is call]:
+            self._returning.remove(entry)
+            entry[1]()
 
     def _let_go(self, call: Call) -> None:
         self._calls.leave(call)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from reuse_queue.board import Board, Overdue
 from reuse_queue.context import Place
@@ -26,6 +26,13 @@ class Order(Enum):
 
 ORDERED = {Order.CANCEL: Overdue.CANCELED, Order.HALT: Overdue.HALTED}
 """What it means on the board when a call does not obey an order that ends its job."""
+
+
+class Hold(Place, Protocol):
+    """A call's hold on a slot, until it ends."""
+
+    def close(self) -> None:
+        """Have a slot again, if it has none, and keep it for what is done at the call's end."""
 
 
 @dataclass(slots=True, eq=False)
@@ -53,7 +60,7 @@ class Call:
     """It is looked at when it should have ended, should it wait for another job then."""
     lineage: Lineage = field(default_factory=Lineage)
     """What it has called itself."""
-    place: Place | None = None
+    place: Hold | None = None
     """Its hold on a slot; None: it keeps that to its end."""
     begun: bool = False
     """It was called, if on the loop."""

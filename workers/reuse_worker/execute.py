@@ -100,6 +100,9 @@ class Executor:
             if limit is not None and scope.expired() and isinstance(error, TimeoutError):
                 return _late(call, limit.meaning, error, began)
             return _raised(call, error, began)
+        finally:
+            if call.place is not None:
+                call.place.close()
         return self._finished(call, value, began)
 
     def run_here(self, call: Call) -> Outcome:
@@ -114,6 +117,9 @@ class Executor:
                 value = call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
             return _raised(call, error, began)
+        finally:
+            if call.place is not None:
+                call.place.close()
         return self._finished(call, value, began)
 
     def running(self, job: ClaimedJob, lineage: Lineage, part: str = "") -> context.RunningJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -30,6 +31,7 @@ class CoroutinePlace:
         self._call = call
         self._slots = slots
         self._waits = 0
+        self._over = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
@@ -57,9 +59,15 @@ class CoroutinePlace:
             entering = self._enter(at_once=at_once)
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(entering, self._loop))
 
+    def close(self) -> None:
+        """Have the slot to the call's end, though something that it has left behind waits."""
+        self._over = True
+        self._slots.come_back_at_once(self._call)
+
     def _leave(self) -> None:
         self._waits += 1
-        self._slots.leave(self._call)
+        if not self._over:
+            self._slots.leave(self._call)
 
     async def _enter(self, *, at_once: bool) -> None:
         self._waits -= 1
@@ -73,7 +81,9 @@ class CoroutinePlace:
         try:
             await back
         except asyncio.CancelledError:
-            self._slots.come_back_at_once(self._call)
+            # Something else in the call may have begun to wait just now: it is away for that.
+            if not self._waits:
+                self._slots.come_back_at_once(self._call)
             raise
 
 
@@ -100,22 +110,35 @@ class ThreadPlace:
         self._lock = threading.Lock()
         self._waits = 0
         self._left = False
+        self._over = False
 
     def leave(self) -> None:
         """Begin one wait."""
         with self._lock:
             self._waits += 1
-            if not self._left:
+            if not self._left and not self._over:
                 self._left = self._leave(self._call)
 
     def enter(self) -> None:
         """End one wait."""
         with self._lock:
             self._waits -= 1
-            if not self._waits and self._left:
-                self._enter(self._call)
-                self._left = False
+            if not self._waits:
+                self._come_back()
 
     async def aenter(self, *, at_once: bool) -> None:  # noqa: ARG002  # one thread has the slot
         """End one wait of a loop that the function runs itself."""
         await asyncio.to_thread(self.enter)
+
+    def close(self) -> None:
+        """Have the slot to the call's end, though a thread that it has left behind waits."""
+        with self._lock:
+            self._over = True
+            # Told to end while it waited for its slot: its outcome says so anyway.
+            with contextlib.suppress(asyncio.CancelledError):
+                self._come_back()
+
+    def _come_back(self) -> None:
+        if self._left:
+            self._left = False
+            self._enter(self._call)

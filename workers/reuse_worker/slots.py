@@ -237,7 +237,6 @@ class Slots:
                 call.begin(board)
                 call.begun = True
                 outcome = await onstage(self._executor.run(call, limit), board, call)
-                self._away.come_back_at_once(call)
                 if job.callbacks is not None:
                     after = self._callbacks.after(call, outcome, self.thread)
                     outcome = await onstage(after, board, call)

@@ -59,6 +59,7 @@ def fleet() -> Iterator[tuple[FleetProcesses, Any]]:
         started = FleetProcesses(settings, Path(folder))
         try:
             app = started.write(replicas=2, concurrency=10, tasks=TASKS)
+            app.env.bind(server.url)
             app.other.bind(server.url)
             started.serve("whole_app:other")
             started.ready(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -41,6 +42,17 @@ async def second_time() -> None:
     if current_job().retries_left:
         raise ValueError("on purpose, once")
 
+@env.task(**KEPT)
+async def parent(children: int) -> int:
+    waits = await echo.aenqueue_many([("child",)] * children)
+    await plain.override(detached=True).aenqueue(children)
+    return len([await each for each in waits])
+
+@env.task(**KEPT)
+async def parent_for_ever() -> None:
+    await echo.override(delay=3600).aenqueue_many([("never",)] * 3)
+    await (await echo.override(delay=3600).aenqueue("never"))
+
 @other.task(**KEPT)
 def plain(value: int) -> int:
     return value
@@ -49,7 +61,10 @@ def plain(value: int) -> int:
 
 @dataclass
 class Producer:
-    """Enqueues batches of jobs of all kinds, and keeps nothing of them."""
+    """Enqueues batches of jobs of all kinds, and keeps nothing of them.
+
+    The application has no patience: what may be repeated leaves marks that outlast the jobs.
+    """
 
     app: Any
     raw: Any
@@ -70,7 +85,22 @@ class Producer:
                 app.echo.override(delay=0.5).enqueue_many([("later",)] * 10),
             )
         )
-        return count + self._canceled() + self._stock()
+        return count + self._families() + self._canceled() + self._stock()
+
+    def _families(self) -> int:
+        """Enqueue jobs that enqueue others, some to be canceled with those."""
+        calls = [(4,)] * 8
+        parents = self.app.parent.enqueue_many(calls)
+        urgent = self.app.parent_for_ever.override(priority="high")
+        canceled = urgent.enqueue_many([()] * 4)
+        for job in canceled[:2]:
+            job.cancel()
+        for job in canceled[2:]:
+            # One that has enqueued its children before it is canceled.
+            while not (job.status().ended or job.job().children):
+                time.sleep(0.01)
+            job.cancel()
+        return len(parents) * 6 + len(canceled)
 
     def _canceled(self) -> int:
         """Cancel what is scheduled, and what waits or runs or has ended already."""

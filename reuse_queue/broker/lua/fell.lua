@@ -18,6 +18,8 @@ local listed = redis.pcall('ZRANGEBYSCORE', own .. 'children:' .. id, '(' .. don
   'WITHSCORES', 'LIMIT', 0, ARGV[5])
 if #listed == 0 then
   redis.call('HDEL', KEYS[1], id)
+  local ttl = redis.call('TTL', rq .. 'job:' .. id)
+  if ttl ~= -1 then redis.call('EXPIRE', own .. 'children:' .. id, ttl) end
   return {id}
 end
 -- Who comes after one that did not finish goes on from what that one had done.

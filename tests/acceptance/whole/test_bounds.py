@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(120)
 STANDING = re.compile(
     rf"""
     rq:queues | rq:workers | rq:workers:({ENV}|{OTHER}) | rq:worker:({ENV}|{OTHER})-[a-z0-9-]+
-    | reuse:(environments|hosts|host:a|leader|fence)
+    | reuse:(environments|hosts|host:a|leader|fence|mail:[0-9a-f]+)
     | reuse:{{({ENV}|{OTHER})}}:(environment|replicas|held|versions|decisions|assigned:a)
     | reuse:{{({ENV}|{OTHER})}}:replica:({ENV}|{OTHER})-[a-z0-9-]+
     """,
@@ -25,6 +25,7 @@ def test_thousands_of_jobs_of_all_kinds_leave_nothing_once_their_time_is_over(
     fleet: FleetProcesses,
 ):
     app = fleet.write(replicas=2, concurrency=10, tasks=TASKS)
+    app.env.bind(fleet.settings.redis_url)
     app.other.bind(fleet.settings.redis_url)
     fleet.serve("whole_app:other")
     fleet.ready(2)

@@ -23,12 +23,13 @@ local function fell_canceled(id, children)
   end
 end
 
--- list_lasts: the list of a job's children goes when its record does; a minute later where there is
--- none any more, so that what is felled can be found.
+-- list_lasts: the list of a job's children goes when its record does, though what is felled stays to
+-- be found for a minute.
 local function list_lasts(id, children)
   local ttl = children and redis.call('TTL', rq .. 'job:' .. id) or -1
   if ttl ~= -1 then
-    redis.call('EXPIRE', own .. 'children:' .. id, math.max(ttl, 60))
+    local least = read(0, 'HEXISTS', own .. 'felled', id) == 1 and 60 or 0
+    redis.call('EXPIRE', own .. 'children:' .. id, math.max(ttl, least))
   end
 end
 

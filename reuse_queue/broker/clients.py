@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -70,6 +70,20 @@ class Clients:
     def asynchronous(self) -> redis.asyncio.Redis:
         """Return the running loop's client."""
         return self._on_this_loop().client
+
+    @contextlib.contextmanager
+    def standbys(self) -> Iterator[dict[str, redis.Redis]]:
+        """Yield clients of the replicas that the sentinels know, by HOST:PORT; none without these.
+
+        Raises:
+            RedisError: no sentinel could be asked.
+        """
+        found = _standbys(self._address, _sentinels_of(self.blocking()))
+        try:
+            yield found
+        finally:
+            for each in found.values():
+                each.close()
 
     def lines(self) -> Lines:
         """Return the blocking client's lines."""
@@ -182,6 +196,21 @@ def _sentinels_of(client: Any) -> list[Any]:
     """Return the clients of the sentinels that a client of the primary asks."""
     manager = getattr(client.connection_pool, "sentinel_manager", None)
     return [] if manager is None else list(manager.sentinels)
+
+
+def _standbys(address: Address, sentinels: list[Any]) -> dict[str, redis.Redis]:
+    options = _options(address, _SENTINEL_TIMEOUT_S) | address.options
+    options["socket_connect_timeout"] = _SENTINEL_TIMEOUT_S
+    while sentinels:
+        try:
+            known = sentinels.pop(0).sentinel_slaves(address.service)
+        except (redis.RedisError, OSError):
+            if not sentinels:
+                raise
+            continue
+        places = sorted((each["ip"], each["port"]) for each in known)
+        return {f"{ip}:{port}": redis.Redis(host=ip, port=port, **options) for ip, port in places}
+    return {}
 
 
 def _on_loop(address: Address) -> _OnLoop:

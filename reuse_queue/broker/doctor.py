@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import redis
+
 from reuse_queue.broker import codec
-from reuse_queue.broker.connection import Step, command
+from reuse_queue.broker.connection import Connection, Step, command
 from reuse_queue.broker.keys import Keys
+from reuse_queue.broker.troubles import FOREIGN, translated
 from reuse_queue.embedded import FLOORS
 from reuse_queue.errors import UnsupportedRedis
 
@@ -66,6 +69,42 @@ def probe(keys: Keys) -> Step[ServerFacts]:
         wrong_keys=wrong,
         **_described(info),
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standby:
+    """A server that sentinels may make the primary."""
+
+    name: str
+    facts: ServerFacts | None = None
+    """None: it could not be asked."""
+    in_step: bool = False
+    """Whether it follows the primary now."""
+    trouble: str = ""
+    """Why it could not be asked."""
+
+
+def standbys(connection: Connection) -> list[Standby]:
+    """Return what the replicas are like that sentinels watch; none where there are no sentinels.
+
+    Raises:
+        RedisUnavailable: no sentinel could be asked.
+    """
+    try:
+        with connection.clients.standbys() as clients:
+            return [_standby(name, client) for name, client in clients.items()]
+    except FOREIGN as error:
+        raise translated(error, str(connection)) from error
+
+
+def _standby(name: str, client: redis.Redis) -> Standby:
+    try:
+        info: Any = client.info()
+    except FOREIGN as error:
+        return Standby(name=name, trouble=str(error))
+    in_step = info.get("master_link_status", "up") == "up"
+    facts = ServerFacts(at=datetime.now(UTC), **_described(info))
+    return Standby(name=name, facts=facts, in_step=in_step)
 
 
 def _wrong_keys(keys: Keys, names: Sequence[str]) -> Step[dict[str, str]]:

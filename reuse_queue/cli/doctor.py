@@ -11,11 +11,11 @@ from pathlib import Path
 
 import click
 
-from reuse_queue.broker.doctor import probe
+from reuse_queue.broker.doctor import probe, standbys
 from reuse_queue.cli import tables
 from reuse_queue.cli.access import Access, json_option, with_access
 from reuse_queue.cli.edge import ExitCode
-from reuse_queue.cli.findings import Finding, Level, findings
+from reuse_queue.cli.findings import Finding, Level, findings, standby_findings
 from reuse_queue.cli.names import not_there
 from reuse_queue.cli.tables import Column
 from reuse_queue.cli.words import plural
@@ -43,6 +43,7 @@ def doctor(access: Access, *, targets: tuple[str, ...], as_json: bool) -> None:
     found = [
         Finding(Level.OK, "redis", f"reached at {access.connection}"),
         *findings(facts, hosts, seen, here, unreadable),
+        *standby_findings(standbys(access.connection)),
         *found,
     ]
     problems = sum(each.level is Level.PROBLEM for each in found)

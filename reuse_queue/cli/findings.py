@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from reuse_queue.broker.doctor import ServerFacts, refusal
+from reuse_queue.broker.doctor import ServerFacts, Standby, refusal
 from reuse_queue.cli.deaths import dying
 from reuse_queue.cli.names import meant
 from reuse_queue.cli.shapes import breakage
@@ -62,6 +62,15 @@ def findings(
     ]
 
 
+def standby_findings(standbys: Sequence[Standby]) -> list[Finding]:
+    """Return what there is to say of the servers that may take the primary's place."""
+    return [
+        Finding(level, f"standby {each.name}", text)
+        for each in standbys
+        for level, text in [_standby(each)]
+    ]
+
+
 def _server(facts: ServerFacts, here: datetime) -> Iterator[Finding]:
     reason = refusal(facts)
     name = f"{facts.product} {facts.version}"
@@ -79,6 +88,21 @@ def _server(facts: ServerFacts, here: datetime) -> Iterator[Finding]:
     ahead = "ahead of" if offset.total_seconds() > 0 else "behind"
     shown = f"this machine's is {duration(abs(offset))} {ahead} Redis's (nothing depends on it)"
     yield Finding(Level.NOTE, "clock", shown)
+
+
+def _standby(standby: Standby) -> tuple[Level, str]:
+    facts = standby.facts
+    if facts is None:
+        return Level.RISK, f"cannot be asked, and may not be able to take over: {standby.trouble}"
+    if reason := refusal(facts):
+        return Level.PROBLEM, f"must not take over: {reason}"
+    if not standby.in_step:
+        return Level.RISK, "does not follow the primary now: what is newer would be lost with that"
+    kept = _persistence(facts)
+    if kept.level is not Level.OK:
+        return kept.level, kept.text
+    name = f"{facts.product} {facts.version}"
+    return Level.OK, f"{name}, maxmemory-policy noeviction, follows the primary"
 
 
 def _persistence(facts: ServerFacts) -> Finding:

@@ -60,6 +60,11 @@ class Watched:
         with self._asked() as asked:
             return int(asked.discover_master(NAME)[1])
 
+    @property
+    def replica_port(self) -> int:
+        """The port of the replica."""
+        return self._ports[1]
+
     def client(self, server: RedisServer) -> redis.Redis:
         return redis.Redis.from_url(server.url, password=self._password or None)
 

@@ -20,7 +20,12 @@ def test_the_fleet_follows_the_primary_and_finishes_every_job(tmp_path: Path):
         _, agent = fleet.serve()
         said = fleet.command("doctor")
         assert "No problem found" in said
+        assert f"standby 127.0.0.1:{site.replica_port}" in said
         assert "pw" not in said
+        with site.client(site.replica) as raw:
+            raw.config_set("maxmemory-policy", "allkeys-lru")
+            assert "must not take over" in fleet.command("doctor", code=1)
+            raw.config_set("maxmemory-policy", "noeviction")
         held = app.wait.override(durability="replicated").enqueue_many([()] * 3)
         jobs = app.doze.override(durability="replicated").enqueue_many([(0.05,)] * 200)
         fleet.running(*held)

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from reuse_queue.broker.doctor import ServerFacts, refusal
-from reuse_queue.cli.findings import Level, findings
+from reuse_queue.broker.doctor import ServerFacts, Standby, refusal
+from reuse_queue.cli.findings import Level, findings, standby_findings
 from reuse_queue.facts import Host, Snapshot
 from support.made_up import NOW, death, host, record, replica, snapshot
 
@@ -104,3 +104,25 @@ def test_it_finds_an_environment_whose_replicas_die_young():
     assert "1 replica died young" in text
     recovered = snapshot(deaths=(death(2),), replicas=(replica(),))
     assert found(seen=(recovered,))["environment classify"][0] is Level.OK
+
+
+def fit(**known: Any) -> ServerFacts:
+    return facts(role="slave", **known)
+
+
+@pytest.mark.parametrize(
+    ("standby", "level", "word"),
+    [
+        (Standby(name="b:1", facts=fit(), in_step=True), Level.OK, "follows the primary"),
+        (Standby(name="b:1", facts=fit()), Level.RISK, "does not follow"),
+        (Standby(name="b:1", trouble="refused"), Level.RISK, "cannot be asked"),
+        (Standby(name="b:1", facts=fit(append_only=False), in_step=True), Level.RISK, "append"),
+        (Standby(name="b:1", facts=fit(eviction="allkeys-lru"), in_step=True), Level.PROBLEM,
+         "allkeys-lru"),
+        (Standby(name="b:1", facts=fit(version="7.0.0"), in_step=True), Level.PROBLEM, "7.0.0"),
+    ],
+)  # fmt: skip
+def test_a_standby_that_could_not_take_over_is_told_of(standby: Standby, level: Level, word: str):
+    [finding] = standby_findings([standby])
+    assert (finding.level, finding.what) == (level, "standby b:1")
+    assert word in finding.text

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from reuse_queue.broker.lines import AsyncLines, Borrowed, Exchange
 from reuse_queue.broker.scripts import script
 from reuse_queue.broker.troubles import FOREIGN, is_away, passes, translated
 from reuse_queue.errors import ReuseQueueError
+from reuse_queue.jitter import spread
 from reuse_queue.settings import DEFAULT_REDIS_URL, Settings
 
 T = TypeVar("T")
@@ -291,7 +291,7 @@ def _waits(patience: timedelta) -> Iterator[float]:
     gives_up = time.monotonic() + patience.total_seconds()
     wait = _FIRST_WAIT_S
     while (left := gives_up - time.monotonic()) > 0:
-        yield min(left, wait * random.uniform(0.5, 1.0))
+        yield min(left, spread(wait))
         wait = min(wait * 2, _LONGEST_WAIT_S)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import time
 from datetime import timedelta
 
@@ -14,6 +13,7 @@ from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.lines import AsyncLines
 from reuse_queue.broker.scaling import Scaling
 from reuse_queue.errors import RedisRefused, RedisUnavailable
+from reuse_queue.jitter import spread
 
 log = structlog.get_logger()
 TTL = timedelta(seconds=3)
@@ -65,14 +65,14 @@ class Lead:
                     await self._renew()
             except (RedisUnavailable, RedisRefused, TimeoutError) as error:
                 log.warning("lead not renewed", error=str(error) or "no answer", next_s=pause)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))
+                await asyncio.sleep(spread(pause))
                 pause = min(pause * 2, _LONGEST_WAIT_S)
             else:
                 if pause > _FIRST_WAIT_S:
                     await self._connection.refresh()
                 pause = _FIRST_WAIT_S
                 # Standbys come at different times, so that they do not all ask at once.
-                await asyncio.sleep(_RENEW_S * (1.0 if self.held else random.uniform(0.7, 1.3)))
+                await asyncio.sleep(_RENEW_S if self.held else spread(_RENEW_S, 0.7, 1.3))
 
     async def resign(self) -> None:
         """Give the lead up, so that a standby need not wait for its end."""

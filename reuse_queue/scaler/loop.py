@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 import time
 from collections.abc import Collection
 
@@ -13,6 +12,7 @@ import structlog
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.errors import LeadLost, RedisRefused, RedisUnavailable
+from reuse_queue.jitter import spread
 from reuse_queue.scaler.lead import Lead
 from reuse_queue.scaler.looks import Looks
 from reuse_queue.scaler.wakes import Wakes
@@ -66,7 +66,7 @@ class Scaler:
                         if message is not None and self._lead.held:
                             self._wakes.add(message["data"].decode(errors="replace"))
             except RedisUnavailable:
-                await asyncio.sleep(_LONGEST_WAIT_S * random.uniform(0.5, 1.0))
+                await asyncio.sleep(spread(_LONGEST_WAIT_S))
 
     async def _scale(self) -> None:
         while True:
@@ -92,7 +92,7 @@ class Scaler:
                 self._pause = _FIRST_WAIT_S
 
     async def _hold(self) -> None:
-        await asyncio.sleep(self._pause * random.uniform(0.5, 1.0))
+        await asyncio.sleep(spread(self._pause))
         self._pause = min(self._pause * 2, _LONGEST_WAIT_S)
 
     async def _turn(self) -> None:

@@ -15,6 +15,10 @@ _STAYS = re.compile(
     r"rq:(job:[^:]+|results:[^:]+|queues|(finished|failed|canceled):[^:]+)"
     r"|reuse:(environments|fence|leader|\{[^}]+\}:(environment|deaths|decisions|versions|ended))"
 )
+# The list of what a job has enqueued lasts as long as that job's record, or a minute where there is
+# none.
+_CHILDREN = re.compile(r"reuse:\{[^}]+\}:children:(.+)")
+_MINUTE = 60
 REGISTRIES = ("finished", "failed", "canceled", "scheduled", "deferred", "wip", "ready")
 
 
@@ -67,11 +71,20 @@ def look(raw: Any, environments: Iterable[str]) -> Found:
     return Found(
         jobs=jobs,
         totals={env: _totals(raw, env) for env in environments},
-        strays=tuple(key for key in keys if not _STAYS.fullmatch(key)),
+        strays=tuple(key for key in keys if not (_STAYS.fullmatch(key) or _lasts(raw, key))),
         phantoms=tuple(
             f"{kind}: {job}" for job, kinds in where.items() if job not in jobs for kind in kinds
         ),
     )
+
+
+def _lasts(raw: Any, key: str) -> bool:
+    """Return whether it is the list of a job's children, and goes when it should."""
+    listed = _CHILDREN.fullmatch(key)
+    if listed is None:
+        return False
+    left, of_job = raw.ttl(key), raw.ttl(f"rq:job:{listed[1]}")
+    return bool(of_job == -1 or -1 != left <= max(of_job, _MINUTE))
 
 
 def _registries(raw: Any, environments: Iterable[str]) -> dict[str, frozenset[str]]:

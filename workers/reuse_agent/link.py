@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,6 +11,7 @@ import structlog
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.errors import RedisRefused, RedisUnavailable
+from reuse_queue.jitter import spread
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class Link:
                     log.info("redis reached again")
                 self._troubled = False
                 return answer
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
+            await asyncio.sleep(spread(wait))
             wait = min(wait * 2, _LONGEST_WAIT_S)
 
     def _note(self, event: str, error: Exception) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
+
+from reuse_queue.jitter import spread
 
 _FIRST_S, _LONGEST_S = 0.05, 2.0
 
@@ -12,5 +13,5 @@ def waits() -> Iterator[float]:
     """Yield seconds to wait, doubling up to 2 s, each with jitter; without an end."""
     wait = _FIRST_S
     while True:
-        yield wait * random.uniform(0.5, 1.0)
+        yield spread(wait)
         wait = min(wait * 2, _LONGEST_S)

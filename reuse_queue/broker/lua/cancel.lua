@@ -57,7 +57,5 @@ for at = 5, #ARGV do
   end
 end
 deliver()
-for _, id in ipairs(parents) do
-  statuses[#statuses + 1] = id
-end
+for _, id in ipairs(parents) do statuses[#statuses + 1] = id end
 return statuses

@@ -10,6 +10,7 @@
 --       then for each its id, data and signature, if signed
 -- returns how many were new
 -- include adopt
+-- include anew
 -- include limits
 -- include wake
 -- include fresh

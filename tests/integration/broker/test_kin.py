@@ -205,6 +205,24 @@ def test_a_canceled_child_is_written_anew_for_another_execution_of_its_parent(si
     assert site.queue().count("child") == 1
 
 
+def test_the_result_of_a_child_is_kept_as_long_again_for_another_execution(site: Site) -> None:
+    parent = site.running("parent")
+    call(site, parent, "child", result_ttl=timedelta(seconds=500))
+    (child,) = site.claim()
+    site.finish(finished(child))
+    keys = site.keys.job("child"), site.keys.results("child")
+    for key in keys:
+        site.raw.expire(key, 2)
+    site.raw.zadd(site.keys.registry("finished", ENV), {"child": 2})
+
+    call(site, parent, "child")
+    assert [site.raw.ttl(key) for key in keys] == [2, 2]
+
+    assert call(site, replace(running_job(parent), execution="another"), "child") == 0
+    assert [site.raw.ttl(key) for key in keys] == [500, 500]
+    assert abs(site.registry("finished")["child"] - site.now_ms() / 1000 - 500) < 2
+
+
 def test_only_so_many_ended_children_stay_listed_and_all_that_go_on(site: Site) -> None:
     parent = site.running("parent")
     lived = [f"live{n}" for n in range(5)]

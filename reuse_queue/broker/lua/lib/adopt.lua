@@ -9,17 +9,6 @@ local MOST, LASTS = 10000, 31536000
 local OVER = {finished = true, failed = true, stopped = true, canceled = true}
 local adopted = {}
 
--- anew: a child that was canceled is no result for another execution of its parent: it is written
--- once more. The same execution has only not heard of its first try.
-local function anew(id, job_key)
-  local seen = parent ~= '' and redis.pcall('HMGET', job_key, 'status', 'reuse_parent')
-  if not seen or seen[1] ~= 'canceled' or seen[2] == parent .. ':' .. execution then return false end
-  local rq = string.sub(jobs_prefix, 1, -5)
-  redis.call('DEL', job_key, rq .. 'results:' .. id)
-  redis.call('ZREM', rq .. 'canceled:' .. env, id)
-  return true
-end
-
 -- trim: look at some older ones, from where the last look ended; returns where this one did.
 local function trim(looked, some)
   local newest = redis.call('ZRANGE', children_key, -MOST, -MOST, 'WITHSCORES')

@@ -41,7 +41,9 @@ end
 local function finish(at)
   local id, execution = ARGV[at], ARGV[at + 1]
   local job = read({}, 'HMGET', rq .. 'job:' .. id, 'status', 'repeats_left', 'rate_limit_key',
-    'reuse_by', 'reuse_awaited', 'reuse_children', 'enqueued_at')
+    'reuse_by', 'reuse_awaited', 'reuse_children')
+  -- Before another try makes another run of it.
+  local run = ARGV[at + 2] == 'late' and read('', 'HGET', rq .. 'job:' .. id, 'enqueued_at')
   local letter = job[1] == 'canceled' and 'c' or 'l'
   if UNENDED[job[1]] then
     letter = settle(at, whole(job[2]))
@@ -52,9 +54,7 @@ local function finish(at)
   if letter ~= 'r' and letter ~= 'l' then
     tell(id, job[5])
   end
-  if job[6] then
-    fell_kin(id, letter, ARGV[at + 2], job[6], job[7])
-  end
+  if job[6] then fell_kin(id, letter, ARGV[at + 2], job[6], run) end
   pcall(release_slot, id, job[3])
   if job[4] and letter ~= 'r' then
     redis.pcall('ZREM', own .. 'limits', id)

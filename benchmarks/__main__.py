@@ -3,6 +3,7 @@
 Each scenario runs for all peers before the next one starts, and the whole is repeated; what is
 reported is the median of a peer's runs, with the range. A full run writes docs/performance.md, its
 plot and the figures of every run (performance.json); any other run writes the same into .bench/.
+With --add, only what is named is measured, and put beside what was measured before.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _PAGE, _FIGURES = "performance.md", "performance.json"
 @click.option("--envs", default=str(ROOT / ".venv-bench"), hidden=True, type=Path)
 @click.option("--to", type=Path, help="The folder to write into.")
 @click.option("--note", default="", help="What readers of the page should know of this run.")
+@click.option("--add", is_flag=True, help="Keep the runs that --to has; these are more rounds.")
 @click.option("--report", is_flag=True, help="Measure nothing: write the page of --to anew.")
 def main(
     names: tuple[str, ...],
@@ -49,21 +51,25 @@ def main(
     **flags: bool,
 ) -> None:
     """Run, then report."""
+    runs: list[dict[str, Any]] = []
     if flags["report"]:
         folder = to or _DOCS
     else:
         chosen = _chosen(envs, names)
-        narrowed = bool(names or only or flags["quick"])
+        narrowed = bool(names or only or flags["quick"]) and not flags["add"]
         folder = to or (_ELSEWHERE if narrowed else _DOCS)
         folder.mkdir(exist_ok=True)
         sizes = QUICK if flags["quick"] else FULL
         turns = rounds or (1 if flags["quick"] else 3)
-        found = measure(chosen, only or tuple(SCENARIOS), sizes, turns)
-        (folder / _FIGURES).write_text(json.dumps(found | {"note": note}, indent=1) + "\n")
+        found = measure(chosen, only or tuple(SCENARIOS), sizes, turns) | {"note": note}
+        runs = found["runs"]
+        if flags["add"]:
+            found = added(json.loads((folder / _FIGURES).read_text()), found)
+        (folder / _FIGURES).write_text(json.dumps(found, indent=1) + "\n")
     results = json.loads((folder / _FIGURES).read_text())
     (folder / _PAGE).write_text(page(results, (_DOCS / _PAGE).read_text()))
     plot(Figures(results["runs"]), folder / "performance.svg")
-    failures = [run for run in results["runs"] if "error" in run]
+    failures = [run for run in runs if "error" in run]
     for run in failures:
         print(f"FAILED {run['peer']} {run['scenario']}: {run['error']}", file=sys.stderr)
     sys.exit(bool(failures))
@@ -77,7 +83,7 @@ def measure(
     runs: list[dict[str, Any]] = []
     for turn in range(rounds):
         # What takes longest is done once.
-        these = sizes if turn == 0 else replace(sizes, depth=0, tail=False)
+        these = sizes if turn == 0 else replace(sizes, depth=0, alone_s=0, tail=False)
         for scenario in scenarios:
             for peer in chosen if turn % 2 == 0 else reversed(chosen):
                 if takes_part(scenario, peer, these):
@@ -96,6 +102,28 @@ def measure(
             "python": platform.python_version(),
             "redis": server_version(chosen[0]),
         },
+    }
+
+
+def added(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured before with further rounds of what was measured now."""
+    if any(before[each] != found[each] for each in ("machine", "quick")):
+        raise click.UsageError(
+            "what is there was measured on another machine, or with other sizes: a ratio of both "
+            "would mean nothing; measure all of it anew"
+        )
+    rounds: dict[str, int] = {}
+    for run in before["runs"]:
+        rounds[run["scenario"]] = max(rounds.get(run["scenario"], 0), run["round"] + 1)
+    more = [
+        {**run, "round": run["round"] + rounds.get(run["scenario"], 0)} for run in found["runs"]
+    ]
+    ran = {run["peer"] for run in more}
+    return before | {
+        "runs": before["runs"] + more,
+        "took_s": before["took_s"] + found["took_s"],
+        "peers": before["peers"] | {k: v for k, v in found["peers"].items() if k in ran},
+        "note": found["note"] or before["note"],
     }
 
 

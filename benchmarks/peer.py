@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _task(peer: ModuleType, kind: str) -> str:
-    """Return the task of a kind: the no-op one at a time is most peers' only no-op."""
-    return "noop" if kind == "sync" and not hasattr(peer, "sync") else kind
+    """Return the task of a kind: with one at a time it is another one with us only."""
+    return kind if hasattr(peer, kind) else {"sync": "noop", "alone": "fan"}[kind]
 
 
 async def _one(peer: ModuleType, kind: str, count: int) -> list[float]:

@@ -23,6 +23,10 @@ class Sizes:
     """Jobs that arrive at once on a dormant environment."""
     depth: int
     """Jobs that are queued while the rates are taken once more; 0: not in this round."""
+    children: int
+    """Jobs that one parent enqueues and waits for."""
+    alone_s: float
+    """How long a parent may wait in the only slot; 0: not in this round."""
     tail: bool
     """Wait until a burst's replicas have gone."""
 
@@ -35,6 +39,8 @@ QUICK = Sizes(
     awakenings=3,
     burst=10_000,
     depth=100_000,
+    children=10_000,
+    alone_s=5,
     tail=False,
 )
 FULL = Sizes(
@@ -45,5 +51,7 @@ FULL = Sizes(
     awakenings=5,
     burst=10_000,
     depth=1_000_000,
+    children=10_000,
+    alone_s=20,
     tail=True,
 )

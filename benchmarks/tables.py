@@ -112,6 +112,29 @@ TABLES = [
         "1,000,000 jobs queued (100,000 in a quick run), measured once. A claim is one of a single "
         "job, with its round trip.",
     ),
+    Table(
+        "A parent and its 10,000 children",
+        (
+            Column("fanout_s", "until the parent has all results, s", ".2f", more=False),
+            Column("fanout_per_s", "children/s", ",.0f", more=True),
+            Column("fanout_commands", "commands/child", ".1f"),
+            Column("fanout_round_trips", "network reads/child", ".2f", more=False),
+        ),
+        "A task enqueues 10,000 no-ops, in the peer's fastest way, and waits for all of their "
+        "results, in the peer's own; one worker process runs it and them. From the enqueue of the "
+        "parent on. celery's parent does not wait: a chord calls another task with the results.",
+    ),
+    Table(
+        "A parent in the only slot",
+        (
+            Column("alone_s", "until the parent had its ten results, s", ".3f"),
+            Column("alone_given_up_s", "hung; ended after, s", ".0f"),
+            Column("alone_children", "children that had run by then", ".0f"),
+        ),
+        "The same with ten children and one worker that runs one job at a time (`replicas=1, "
+        "concurrency=1`), measured once. The parent waits for its children, which wait for its "
+        "slot.",
+    ),
 ]
 FAIRNESS = [
     ("a backlog of 2,000 tasks of 1 ms, one of 1 s among them", None, ""),

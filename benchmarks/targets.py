@@ -198,6 +198,28 @@ TARGETS = [
         at_most=1.2,
     ),
     Target(
+        "a parent's 10,000 children, against the fastest peer",
+        "≥ 4×",
+        _inverse(_ratio("fanout_s", _best("fanout_s", more=False))),
+        "{:.1f}×",
+        at_least=4,
+        beside=_named("fanout_s", "{:.2f} s", more=False),
+    ),
+    Target(
+        "round trips for each child, from its enqueue to its result",
+        "≤ 0.1",
+        _of(OURS, "fanout_round_trips"),
+        "{:.3f}",
+        at_most=0.1,
+    ),
+    Target(
+        "a parent of ten in the only slot there is",
+        "≤ 1 s",
+        _of(OURS, "alone_s"),
+        "{:.3f} s",
+        at_most=1,
+    ),
+    Target(
         "a short job behind a long one waits no longer than",
         "150 ms",
         _of(OURS, "fair_ahead_late_worst_ms"),

@@ -1,17 +1,18 @@
 """Solo pool (100 threads for tasks that wait), no gossip, mingle or heartbeat; no results.
 
-No result backend is its default. In bulk: groups of 100.
+No result backend is its default. In bulk: groups of 100. The fan-out is a chord, with a backend:
+its parent does not wait; the one alone waits for a group.
 """
 
 import time
 from collections.abc import Callable
 
-from celery import Celery, group
+from celery import Celery, chord, group
 
 from benchmarks.meter import burn, hit
-from benchmarks.peers import URL, kind
+from benchmarks.peers import CHILDREN, URL, kind
 
-app = Celery("bench", broker=URL)
+app = Celery("bench", broker=URL, backend=URL if kind() in {"fan", "alone"} else None)
 app.conf.worker_prefetch_multiplier = 4
 app.conf.broker_connection_retry_on_startup = True
 
@@ -31,6 +32,21 @@ def sleep10() -> None:
 def cpu1() -> None:
     hit()
     burn()
+
+
+@app.task(name="fan")
+def fan() -> None:
+    children = [noop.s() for _ in range(CHILDREN)]
+    if kind() == "alone":
+        group(children).delay().get(disable_sync_subtasks=False)
+        hit(0)
+    else:
+        chord(children)(had_all.si())
+
+
+@app.task(name="had_all")
+def had_all() -> None:
+    hit(0)
 
 
 def sender(kind: str) -> Callable[[], object]:

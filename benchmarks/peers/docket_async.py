@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import uvloop
-from docket import Docket, Worker
+from docket import CurrentDocket, Docket, Worker
 
 from benchmarks.meter import burn, hit
-from benchmarks.peers import URL, at_once
+from benchmarks.peers import CHILDREN, URL, at_once
 
 
 async def noop() -> None:
@@ -24,6 +24,13 @@ async def sleep10() -> None:
 async def cpu1() -> None:
     hit()
     burn()
+
+
+async def fan(docket: Docket = CurrentDocket()) -> None:  # noqa: B008  # docket's way
+    children = await docket.add_many([docket.call(noop)() for _ in range(CHILDREN)])
+    for child in children:
+        await child.get_result()
+    hit(0)
 
 
 def _docket() -> Docket:
@@ -51,7 +58,7 @@ async def abulk(kind: str) -> AsyncIterator[Callable[[int], Awaitable[object]]]:
 def work() -> None:
     async def main() -> None:
         async with _docket() as docket:
-            for task in (noop, sleep10, cpu1):
+            for task in (noop, sleep10, cpu1, fan):
                 docket.register(task)
             async with Worker(
                 docket,

@@ -13,13 +13,13 @@ import uuid
 from collections.abc import Callable
 
 from benchmarks.meter import burn, hit
-from benchmarks.peers import URL, kind
-from reuse_queue import ReusePolicy, TaskEnvironment
+from benchmarks.peers import CHILDREN, URL, kind
+from reuse_queue import ReusePolicy, TaskEnvironment, agather
 from reuse_worker import batch
 
 _MOST = int(os.environ.get("BENCH_MOST", "2"))
 _LEAST = int(os.environ.get("BENCH_LEAST", _MOST))
-_SINGLE = frozenset({"cpu1", "sync", "spell"})
+_SINGLE = frozenset({"cpu1", "sync", "spell", "alone"})
 if os.environ.get("BENCH_CLAIM") == "one":
     batch.MOST_AHEAD = (
         0  # what fairness is compared with: no job is claimed before its slot is free
@@ -40,6 +40,18 @@ async def noop() -> None:
 async def sleep10() -> None:
     hit()
     await asyncio.sleep(0.01)
+
+
+@env.task
+async def fan() -> None:
+    await agather(*await noop.aenqueue_many(() for _ in range(CHILDREN)))
+    hit(0)
+
+
+@single.task
+async def alone() -> None:
+    await agather(*await sync.aenqueue_many(() for _ in range(CHILDREN)))
+    hit(0)
 
 
 @single.task

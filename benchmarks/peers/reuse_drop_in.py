@@ -3,6 +3,7 @@
 from benchmarks.peers.rq_simple import (  # noqa: F401  # the same tasks and queue
     bulk,
     cpu1,
+    fan,
     noop,
     queue,
     sender,

@@ -5,6 +5,7 @@ from rq import Worker
 from benchmarks.peers.rq_simple import (  # noqa: F401  # the same tasks and queue
     bulk,
     cpu1,
+    fan,
     noop,
     queue,
     sender,

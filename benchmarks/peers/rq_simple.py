@@ -7,7 +7,7 @@ import redis
 from rq import Queue, SimpleWorker
 
 from benchmarks.meter import burn, hit
-from benchmarks.peers import URL
+from benchmarks.peers import CHILDREN, URL
 
 
 def noop() -> None:
@@ -22,6 +22,13 @@ def sleep10() -> None:
 def cpu1() -> None:
     hit()
     burn()
+
+
+def fan() -> None:
+    for child in queue().enqueue_many([Queue.prepare_data(noop) for _ in range(CHILDREN)]):
+        while child.latest_result(timeout=1) is None:
+            pass
+    hit(0)
 
 
 def queue() -> Queue:

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from streaq import Worker
 
 from benchmarks.meter import burn, hit
-from benchmarks.peers import URL, at_once
+from benchmarks.peers import CHILDREN, URL, at_once
 
 worker = Worker(redis_url=URL, concurrency=at_once(100), anyio_kwargs={"use_uvloop": True})
 
@@ -27,6 +28,28 @@ async def sleep10() -> None:
 async def cpu1() -> None:
     hit()
     burn()
+
+
+@worker.task()
+async def fan() -> None:
+    children = [noop.enqueue() for _ in range(CHILDREN)]
+    for start in range(0, CHILDREN, 1000):
+        await worker.enqueue_many(children[start : start + 1000])
+    await _results(children)
+    hit(0)
+
+
+async def _results(tasks: list[Any]) -> None:
+    # Each waits over a connection of its own: more at once leave the worker none.
+    at_most = anyio.CapacityLimiter(50)
+
+    async def result(task: Any) -> None:
+        async with at_most:
+            await task.result()
+
+    async with anyio.create_task_group() as waits:
+        for each in tasks:
+            waits.start_soon(result, each)
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
 from benchmarks.meter import burn, hit
-from benchmarks.peers import URL, at_once
+from benchmarks.peers import CHILDREN, URL, at_once
 
 broker = RedisStreamBroker(URL, consumer_id="0").with_result_backend(
     RedisAsyncResultBackend(URL, result_ex_time=500)
@@ -34,6 +34,17 @@ async def sleep10() -> None:
 async def cpu1() -> None:
     hit()
     burn()
+
+
+@broker.task(task_name="fan")
+async def fan() -> None:
+    children = []
+    for start in range(0, CHILDREN, 100):
+        some = range(min(100, CHILDREN - start))
+        children += await asyncio.gather(*(noop.kiq() for _ in some))
+    for child in children:
+        await child.wait_result(check_interval=0.01)
+    hit(0)
 
 
 @asynccontextmanager

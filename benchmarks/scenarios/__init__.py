@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.roster import OURS, RQ, Peer
+from benchmarks.roster import DROP_IN, OURS, RQ, Peer
 from benchmarks.scenarios.backlog import cpu1, drain, drain_two, sleep10, sync
 from benchmarks.scenarios.burst import burst
+from benchmarks.scenarios.children import alone, fanout
 from benchmarks.scenarios.depth import depth
 from benchmarks.scenarios.enqueue import enqueue
 from benchmarks.scenarios.fairness import fairness
@@ -28,6 +29,8 @@ SCENARIOS: dict[str, Callable[[Peer, Sizes], Figures]] = {
     "burst": burst,
     "depth": depth,
     "fairness": fairness,
+    "fanout": fanout,
+    "alone": alone,
 }
 # The others are not compared there: with one job at a time it takes minutes, or nothing to compare.
 _ONLY = {"depth": {OURS, RQ}, "fairness": {OURS}}
@@ -35,8 +38,10 @@ _ONLY = {"depth": {OURS, RQ}, "fairness": {OURS}}
 
 def takes_part(scenario: str, peer: Peer, sizes: Sizes) -> bool:
     """Return whether a peer is measured in a scenario of these sizes."""
-    if scenario == "burst" and peer.singly:
+    if scenario in {"burst", "fanout"} and peer.singly:
         return False
-    if scenario == "depth" and not sizes.depth:
+    if (scenario == "depth" and not sizes.depth) or (scenario == "alone" and not sizes.alone_s):
+        return False
+    if scenario == "alone" and peer.name == DROP_IN:
         return False
     return peer.name in _ONLY.get(scenario, {peer.name})

@@ -6,9 +6,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from benchmarks import meter
+from benchmarks.__main__ import added
+from benchmarks.figures import Figures
 from benchmarks.page import page
 
 TEMPLATE = "before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n"
@@ -64,6 +67,26 @@ def test_a_failed_run_is_named_and_not_counted() -> None:
         {"peer": "huey", "scenario": "drain", "round": 1, "load": 0.0, "error": "it hung"}
     )
     assert "left out: huey (drain)." in page(known, TEMPLATE)
+
+
+def test_further_rounds_are_put_beside_what_was_measured() -> None:
+    before = results({"drain1_per_s": [800, 900]}) | {"note": "on a Sunday"}
+    now = results({"drain1_per_s": [700]}, huey={"drain1_per_s": [100]}) | {"note": ""}
+    now["runs"].append({"peer": "huey", "scenario": "other", "round": 0, "figures": {"x": 1}})
+    found = added(before, now)
+    assert Figures(found["runs"]).values("reuse_queue", "drain1_per_s") == [800, 900, 700]
+    assert [run["round"] for run in found["runs"]] == [0, 1, 2, 2, 0]
+    assert found["peers"].keys() == {"reuse_queue", "huey"}
+    assert (found["note"], found["took_s"], found["rounds"]) == ("on a Sunday", 120, 3)
+    with pytest.raises(click.UsageError, match="another machine"):
+        added(before | {"machine": "another"}, now)
+
+
+def test_a_parent_that_hangs_is_beside_one_that_does_not() -> None:
+    found = page(results({"alone_s": [0.03]}, huey={"alone_given_up_s": [30]}), TEMPLATE)
+    assert "| **reuse_queue** | 0.030 | – |" in found
+    assert "| huey | – | 30 |" in found
+    assert "| a parent of ten in the only slot there is | ≤ 1 s | 0.030 s | met |" in found
 
 
 def test_the_meter_counts_every_body_of_threads_and_forks(

@@ -266,8 +266,10 @@ def _shown(terms: MapTerms) -> Iterator[Any]:
         return
     # Only who looks at it pays for it.
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
+    from rich.progress import MofNCompleteColumn, Progress  # noqa: PLC0415
 
-    with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as bar:
+    # Of a generator's results nobody knows how many there will be, but how many there were.
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         row = bar.add_task("results", total=terms.total)
         yield lambda: bar.advance(row)

@@ -195,9 +195,13 @@ def test_a_job_that_is_canceled_by_others_is_an_error(site: Site):
 def test_progress_is_shown_on_stderr(site: Site, capsys: pytest.CaptureFixture[str]):
     with replica(site):
         assert list(double.map(range(3), progress=True)) == [0, 2, 4]
-    shown = capsys.readouterr()
-    assert "100%" in shown.err
-    assert shown.out == ""
+        known = capsys.readouterr()
+        assert list(double.map((n for n in range(3)), progress=True)) == [0, 2, 4]
+        unknown = capsys.readouterr()
+    assert "100%" in known.err
+    assert "3/3" in known.err
+    assert "3/?" in unknown.err
+    assert known.out == unknown.out == ""
 
 
 @pytest.mark.parametrize("most", [0, -1, 1.5, True, "8"])

@@ -11,7 +11,7 @@ MIN_TTL = timedelta(seconds=30)
 
 
 class StarvationWarning(UserWarning):
-    """There is only one slot, and a task that does not give way occupies it."""
+    """There is only one slot: a task that does not give way starves what it waits for."""
 
 
 @dataclass(kw_only=False)
@@ -54,10 +54,12 @@ class ReusePolicy:
         self.idle_ttl = _ttl("idle_ttl", self.idle_ttl)
         if self.max_replicas == 1 and self.concurrency == 1:
             warnings.warn(
-                "It is recommended to use a minimum of 2 replicas, to avoid starvation: with one "
-                "replica and concurrency=1, there is a single slot. A task that waits for the "
-                "result of another one gives its slot up meanwhile; one that waits in any other "
-                "way, or in an environment with yield_slots=False, holds it.",
+                "One replica with concurrency=1 is a single slot. Tasks that wait for the results "
+                "of others give it up meanwhile, so these starve nobody, at any depth. A task that "
+                "waits for another one in any other way, by polling its status for instance, or in "
+                "an environment with yield_slots=False, keeps the slot that the other one needs: "
+                "where there are such, use a minimum of 2 replicas, to avoid starvation, and more "
+                "slots than such tasks.",
                 StarvationWarning,
                 stacklevel=3,
             )

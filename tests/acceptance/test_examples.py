@@ -63,6 +63,26 @@ def test_file_types_are_told_by_what_is_in_the_files(tmp_path: Path) -> None:
     assert "times as fast" in said
 
 
+def test_words_are_counted_by_a_tree_of_jobs_in_a_single_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPLICAS", "1")
+    files = tmp_path / "files"
+    for number in range(70):
+        path = files / str(number % 3) / f"{number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"many words, MANY files\n{'Über ' * number}a 42\n", encoding="utf-8")
+    (files / "picture.png").write_bytes(b"\x89PNG\xff")
+    said = output(
+        *(tmp_path / "data", "examples.mapreduce:env"),
+        *(sys.executable, "-m", "examples.mapreduce", str(files)),
+    )
+    # One for all files, 4 for a quarter of them each, 16 for a quarter of that, and 71.
+    assert said.splitlines()[0].startswith("70 text files of 71 under ")
+    assert "    2,415  über\n      140  many\n       70  files\n       70  words\n" in said
+    assert "    2,695  words, 4 different ones\nin 92 jobs, 4 levels deep, in " in said
+
+
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[str]:
     """The URL of a Redis on which replicas of the web example's environment run."""

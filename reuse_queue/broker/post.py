@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import Any
 
 from reuse_queue.broker.connection import Connection
+from reuse_queue.broker.lines import Exchange
 from reuse_queue.broker.mail import Mailbox, Notes, Told
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.errors import RedisUnavailable, ReuseQueueError
@@ -146,17 +147,20 @@ class Post(JobQueue):
     def _listen(self, at: _Threads) -> None:
         with at.lock:
             if at.listener is None:
+                # Over the same lines to the end, from now on: those that follow a `close` are
+                # others' to close.
                 at.listener = threading.Thread(
-                    target=self._listening, args=[at], name="reuse-queue-results", daemon=True
+                    target=self._listening,
+                    args=[at, self._connection.lines()],
+                    name="reuse-queue-results",
+                    daemon=True,
                 )
                 at.listener.start()
 
-    def _listening(self, at: _Threads) -> None:
+    def _listening(self, at: _Threads, lines: Exchange) -> None:
         error: ReuseQueueError = RedisUnavailable("nobody listens for results any more")
         heard = True
         try:
-            # Over the same lines to the end: those that follow a `close` are others' to close.
-            lines = self._connection.lines()
             # Another round when all have been heard of: who waits for one job after the other
             # should not need a thread for each.
             while self._goes_on(at, heard=heard):

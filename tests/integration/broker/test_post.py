@@ -84,6 +84,7 @@ def test_a_connection_that_is_closed_under_a_listener_leaves_none_open(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many(site, "a", 1)
+    eventually_sync(lambda: not listening(), what="earlier tests' are gone")
     between, closed = threading.Event(), threading.Event()
     goes_on = Post._goes_on
 
@@ -99,6 +100,27 @@ def test_a_connection_that_is_closed_under_a_listener_leaves_none_open(
     connection = Connection(site.connection.settings)
     Post(connection).ending("a0", 0.01)
     assert between.wait(10)
+    connection.close()
+    closed.set()
+
+    eventually_sync(lambda: not listening() and names(site) <= before, what="all are closed")
+
+
+def test_a_connection_that_is_closed_before_its_listener_begins_stays_closed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(site, "a", 1)
+    closed = threading.Event()
+    begin = Post._listening
+
+    def late(self: Post, *args: Any) -> None:
+        closed.wait(10)
+        begin(self, *args)
+
+    monkeypatch.setattr(Post, "_listening", late)
+    before = names(site)
+    connection = Connection(site.connection.settings)
+    Post(connection).ending("a0", 0.01)
     connection.close()
     closed.set()
 

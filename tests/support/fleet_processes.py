@@ -24,7 +24,7 @@ from reuse_queue.broker.clients import Clients
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.scaling import Scaling
-from reuse_queue.facts import Decision, Host, Replica, ReplicaState, Snapshot
+from reuse_queue.facts import Decision, DrainReason, Host, Replica, ReplicaState, Snapshot
 from reuse_queue.settings import Settings
 from support.eventually import eventually_sync
 from support.lab import processes_in
@@ -122,6 +122,12 @@ class FleetProcesses:
         )
         assert done.returncode == code, (words, done.stdout, done.stderr, self.logs())
         return done.stdout
+
+    def drain(self, *replicas: Replica) -> None:
+        """Drain replicas, as an operator does; those that are gone are left alone."""
+        for each in replicas:
+            step = self._fleet.drain(each.environment, each.name, DrainReason.OPERATOR)
+            self._connection.run(step)
 
     def shown(self) -> Any:
         """Return what `env show --json` says."""

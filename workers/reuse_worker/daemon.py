@@ -167,7 +167,7 @@ class Daemon:
         log.info("replica draining", jobs=len(slots.held()))
         if life.stopping and life.state is not ReplicaState.DRAINING:
             await self._insist(self._steps.drain)
-        await life.wait_for(lambda: not slots.held() or not life.draining or life.grace_over)
+        await self._emptied()
         if not life.draining:
             log.info("drain called off")
             return False
@@ -180,6 +180,24 @@ class Daemon:
         await self._heartbeat.renewed()
         # Stopping: the first reply to `depart` had been lost.
         return life.state is ReplicaState.STOPPING
+
+    async def _emptied(self) -> None:
+        """Return when nothing is held any more, the drain is called off or its grace is over.
+
+        A wait that the drain has cut short may still bring a job: Redis does not know at once that
+        nobody listens. One of those that are held here may wait for just that job.
+        """
+        life, slots, pauses = self.life, self._slots, waits()
+
+        def over() -> bool:
+            return not slots.held() or not life.draining or life.grace_over
+
+        while not over():
+            try:
+                async with asyncio.timeout(next(pauses)):
+                    await life.wait_for(over)
+            except TimeoutError:
+                await self._claimer.tidy()
 
     async def _run_stop_hooks(self) -> None:
         if self._stuck:

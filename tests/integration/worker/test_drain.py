@@ -79,6 +79,21 @@ async def test_a_drained_replica_finishes_what_runs_and_leaves(lab: Lab):
     assert lab.record()["state"] == "stopping"
 
 
+async def test_what_a_drained_replica_is_given_too_late_runs_elsewhere_at_once(lab: Lab):
+    lab.serve(stays, passes_the_gate, concurrency=1)
+    async with lab.replica() as running:
+        lab.enqueue(stays)
+        await eventually(lambda: seen == ["stays"])
+        lab.tell(ReplicaState.DRAINING, drain_reason="scale-down")
+        await eventually(lambda: running.daemon.life.draining)
+        gate.set()
+        second = lab.enqueue(passes_the_gate, 2)
+        # To a wait that the drain has cut short, of which Redis does not know yet.
+        lab.raw.lmove(KEYS.queue("lab"), KEYS.waiting("lab", "r1"), "LEFT", "RIGHT")
+        async with lab.replica("r2"):
+            await eventually(lambda: second.get_status() is JobStatus.FINISHED)
+
+
 async def test_a_drain_that_is_called_off_goes_on_claiming(lab: Lab):
     lab.serve(passes_the_gate, concurrency=1)
     async with lab.replica() as running:

@@ -37,6 +37,10 @@ class Scaling:
         """Give the lead up, if it is held."""
         yield call("resign", (self._keys.leader(),), token)
 
+    def led(self) -> Step[bool]:
+        """Return whether a scaler leads."""
+        return bool((yield command("EXISTS", self._keys.leader())))
+
     # -- looking ----------------------------------------------------------------------------
 
     def snapshot(self, env: str, *, poke: bool) -> Step[Snapshot]:

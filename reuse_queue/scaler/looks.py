@@ -10,17 +10,14 @@ import structlog
 
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
-from reuse_queue.broker.lease import Leases
-from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
+from reuse_queue.broker.upkeep import Upkeep
 from reuse_queue.facts import Decision, Host, Snapshot
 from reuse_queue.scaler.outlook import Outlook
 from reuse_queue.scaler.rounds import Rounds
 
 log = structlog.get_logger()
 _TIDY_EVERY_S = 1.0
-# Children that go with canceled jobs, of one environment in one look.
-_FELLED = 5000
 
 
 class Looks:
@@ -32,7 +29,7 @@ class Looks:
         keys, settings = connection.keys, connection.settings
         self._fleet = Fleet(keys, settings)
         self._scaling = Scaling(keys, settings)
-        self._queue = JobQueue(keys)
+        self._upkeep = Upkeep(keys, settings)
         self._tidying = Rounds(connection, "tidy")
         self._looking = Rounds(connection, "look")
         self._applying = Rounds(connection, "apply")
@@ -80,15 +77,12 @@ class Looks:
         return {name for name in done if news[name].changes}
 
     def _tidy(self, name: str) -> Step[None]:
-        yield from self._queue.due(name)
+        yield from self._upkeep.let_in(name)
         now = time.monotonic()
         if now - self._tidied.get(name, 0.0) >= _TIDY_EVERY_S:
             self._tidied[name] = now
-            leases = Leases(self._connection.keys, name, self._connection.settings)
-            for replica in (yield from leases.reclaim()):
+            for replica in (yield from self._upkeep.tidy(name)):
                 log.warning("replica lost: its lease ran out", environment=name, replica=replica)
-            yield from self._queue.sweep(name)
-            yield from self._queue.fell(name, _FELLED)
 
     def _glance(self, name: str, hosts: Sequence[Host]) -> Step[Snapshot | None]:
         return self._scaling.glance(name, hosts, poke=True)

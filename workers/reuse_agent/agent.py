@@ -19,6 +19,7 @@ from reuse_agent.notify import notify
 from reuse_agent.processes import Processes
 from reuse_agent.reconcile import Deed, Do, Here, reconcile
 from reuse_agent.register import Register
+from reuse_agent.stand_in import StandIn
 from reuse_agent.supervisor import Supervisor
 from reuse_agent.target import Target
 from reuse_queue.broker.connection import Connection, Step
@@ -103,6 +104,7 @@ class Agent:
                     self._register.run(),
                     self._link.listen(self._look.set),
                     self._ends.run(),
+                    StandIn(self._link, self._names).run(),
                     self._tell_ready(),
                 )
             ]
@@ -272,14 +274,8 @@ class Agent:
         self._look.set()
 
     def _taken(self, environment: str, by: str) -> str:
-        return next(
-            (
-                each.name
-                for each in self._targets
-                if each.name != by and each.environment == environment
-            ),
-            "",
-        )
+        others = (each for each in self._targets if each.name != by)
+        return next((each.name for each in others if each.environment == environment), "")
 
     async def _unless_stopped(self, doing: Coroutine[Any, Any, None]) -> bool:
         """Return True when `doing` is done, False as soon as the agent is told to stop."""

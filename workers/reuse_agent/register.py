@@ -30,6 +30,8 @@ class Register:
         self._max_replicas = max_replicas
         self._me = identity.mine()
         self._news = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._left = False
         self._announced: dict[str, tuple[EnvironmentRecord, str]] = {}
         self._withheld: dict[str, str] = {}
         """Environments that a newer release has announced: what this host offers is not for it."""
@@ -86,13 +88,18 @@ class Register:
         Raises:
             HostTaken: the name is another agent's now.
         """
-        await self._announce()
-        if not await self._written():
-            raise HostTaken(f"another agent has taken the name of host {self._host!r}")
+        async with self._turn:
+            if self._left:
+                return
+            await self._announce()
+            if not await self._written():
+                raise HostTaken(f"another agent has taken the name of host {self._host!r}")
 
     async def leave(self) -> None:
-        """Take this host off the books."""
-        await self._link.ask(lambda: self._link.fleet.host_gone(self._host, self._me))
+        """Take this host off the books; what is just being written must not put it there again."""
+        async with self._turn:
+            self._left = True
+            await self._link.ask(lambda: self._link.fleet.host_gone(self._host, self._me))
 
     # ---------------------------------------------------------------------------------------
 

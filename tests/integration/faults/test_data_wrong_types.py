@@ -1,7 +1,8 @@
 """A key of ours that holds something else than it should.
 
 Every step is run while any one key in turn is a text, or a list where that is no text; then while
-any set is a sorted one, or the other way round. It may be refused; but when the key is as it was, every job must still come to its end, and with one record.
+any set is a sorted one, or the other way round. It may be refused; but when the key is as it was,
+every job must still come to its end, and with one record.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ def reclaim(world: World) -> None:
 
 
 @contextmanager
-def foreign(site: Site, key: str, akin: bool = False) -> Iterator[None]:  # noqa: FBT001, FBT002
+def foreign(site: Site, key: str, *, akin: bool = False) -> Iterator[None]:
     """Let a key hold something else for a while; `akin`: something that some commands take too."""
     raw, aside = site.raw, f"aside:{key}"
     was = raw.type(key)
@@ -203,13 +204,13 @@ NAMES = [
 
 @pytest.mark.parametrize("akin", [False, True], ids=["foreign", "akin"])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_job_is_lost_whatever_key_is_of_another_type(site: Site, name: str, akin: bool):  # noqa: FBT001
+def test_no_job_is_lost_whatever_key_is_of_another_type(site: Site, name: str, akin: bool):
     wrong, seen = [], itertools.count()
     for key in World(site).all_keys():
         if akin and kind_of(site, key) not in {b"set", b"zset"}:
             continue
         world = World(site)
-        with foreign(site, key, akin):
+        with foreign(site, key, akin=akin):
             try:
                 steps(world)[name]()
             except RedisRefused as error:

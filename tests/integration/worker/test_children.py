@@ -10,7 +10,7 @@ import pytest
 import redis
 import rq
 
-from integration.worker.conftest import Lab, name_of
+from integration.worker.conftest import KEYS, Lab, name_of
 from reuse_queue import ResultTimeout, TaskEnvironment, TaskFailed, agather, context, gather
 from reuse_queue.errors import JobCanceled
 from reuse_queue.facts import ReplicaState
@@ -373,8 +373,12 @@ async def test_a_failure_shows_each_tasks_traceback_and_job_once(lab: Lab, serve
     assert "/reuse_queue/" not in text
 
 
-@pytest.mark.parametrize("parent", [tires_of_one_call, tires_of_many, tires_of_a_handle])
-async def test_a_parent_that_waits_no_longer_has_its_slot_again(lab: Lab, serve, parent):
+@pytest.mark.parametrize(
+    ("parent", "children"), [(tires_of_one_call, 1), (tires_of_many, 3), (tires_of_a_handle, 1)]
+)
+async def test_a_parent_that_waits_no_longer_has_its_slot_again(
+    lab: Lab, serve, parent, children: int
+):
     serve(parent, keeps_the_gate, says_hello)
     async with lab.replica() as running:
         assert await (await task(parent).aenqueue()).aresult(20) == "hello"
@@ -382,3 +386,5 @@ async def test_a_parent_that_waits_no_longer_has_its_slot_again(lab: Lab, serve,
         await eventually(lambda: not running.daemon._slots.held())
         assert running.daemon._slots.free == 1
         assert lab.queued() == []
+        # The one that ran, too: it did not end by itself first.
+        assert lab.raw.zcard(KEYS.registry("canceled", "lab")) == children

@@ -14,16 +14,27 @@ from reuse_queue import (
     ReusePolicy,
     TaskEnvironment,
     TaskFailed,
+    agather,
     current_job,
+    gather,
 )
 from reuse_queue.broker.connection import Step, command
 from reuse_queue.testing import InlineJob, inline
 from support import sample
+from support.eventually import eventually_sync
 from support.sample import Label, add, classify, fail, nested, process
 
+gated = TaskEnvironment("gated")
+gate = threading.Event()
 hooked = TaskEnvironment("hooked", reusable=ReusePolicy(concurrency=4))
 seen: list[str] = []
 STARTED = ["preload", "start", "job", "started"]  # the hook itself enqueues a job
+
+
+@gated.task
+def pass_the_gate() -> str:
+    gate.wait(10)
+    return "passed"
 
 
 @hooked.preload
@@ -245,3 +256,21 @@ def test_blocks_may_be_nested_and_leave_nothing_behind():
         assert (len(outer), len(inner)) == (0, 1)
     assert threading.active_count() == before
     assert sample.log == ["start", "start", "stop", "stop"]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_jobs_that_another_thread_runs_are_waited_for_together(asynchronous: bool):
+    gate.clear()
+    with inline(gated, sample.plain) as jobs:
+        thread = threading.Thread(target=pass_the_gate.enqueue)
+        thread.start()
+        eventually_sync(lambda: jobs)
+        running, ended = pass_the_gate.handle(jobs[0].id), add.enqueue(1, 2)
+        opens = threading.Timer(0.05, gate.set)
+        opens.start()
+        if asynchronous:
+            assert asyncio.run(agather(running, ended)) == ("passed", 3)
+        else:
+            assert gather(running, ended) == ("passed", 3)
+        thread.join()
+        opens.join()

@@ -23,8 +23,9 @@ from reuse_agent.stand_in import StandIn
 from reuse_agent.supervisor import Supervisor
 from reuse_agent.target import Target
 from reuse_queue.broker.connection import Connection, Step
+from reuse_queue.broker.doctor import supported
 from reuse_queue.broker.lease import Leases
-from reuse_queue.errors import HostTaken, RedisRefused, TargetNotLoaded
+from reuse_queue.errors import HostTaken, RedisRefused, TargetNotLoaded, UnsupportedRedis
 from reuse_queue.facts import Replica
 from reuse_queue.settings import Settings
 
@@ -74,6 +75,8 @@ class Agent:
 
         Raises:
             HostTaken: another agent runs under this host's name.
+            UnsupportedRedis: this server cannot keep a queue safely.
+            RedisRefused: or this login may not see that.
             TargetNotLoaded: `strict`, and a target cannot be loaded.
         """
         self._hear_signals()
@@ -81,7 +84,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as group:
                 await self._serve(group)
-        except* (TargetNotLoaded, HostTaken) as errors:
+        except* (TargetNotLoaded, HostTaken, UnsupportedRedis, RedisRefused) as errors:
             problem = errors.exceptions[0]
         finally:
             self._processes.close()
@@ -116,6 +119,7 @@ class Agent:
             part.cancel()
 
     async def _begin(self) -> None:
+        await self._link.ask(lambda: supported(self._connection.keys), refusals=1)
         await self._register.take_name()
         await self._end_former()
         if self._strict:

@@ -12,15 +12,24 @@ from collections.abc import Sequence
 
 from reuse_agent.agent import Agent
 from reuse_queue import log
-from reuse_queue.errors import HostTaken, InvalidSettings, TargetNotLoaded
+from reuse_queue.errors import (
+    HostTaken,
+    InvalidSettings,
+    RedisRefused,
+    TargetNotLoaded,
+    UnsupportedRedis,
+)
 from reuse_queue.settings import Settings
 
-_OK, _FAILED, _USAGE = 0, 1, 2
+_OK, _FAILED, _USAGE, _NO_REDIS = 0, 1, 2, 3
 _MOST_FILES = 65536
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the agent and return its exit code: 2 where what it was told can't be done."""
+    """Run the agent and return its exit code: 2 where what it was told can't be done.
+
+    3 where Redis is none that it could be done with.
+    """
     options = _parser().parse_args(arguments)
     try:
         settings = _settings(options)
@@ -31,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, _USAGE)
     except HostTaken as error:
         return _complain(error, _FAILED)
+    except (UnsupportedRedis, RedisRefused) as error:
+        return _complain(error, _NO_REDIS)
     return _OK
 
 

@@ -264,6 +264,17 @@ async def test_strict_ends_with_code_2_and_the_reason(lab: Lab, target: str, say
     assert await lab.host() is None
 
 
+async def test_on_a_server_that_evicts_jobs_it_does_not_start(lab: Lab, raw: redis.Redis):
+    raw.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert await ended(lab, lab.start()) == 3
+    finally:
+        raw.config_set("maxmemory-policy", "noeviction")
+    assert "maxmemory-policy is allkeys-lru" in lab.log()
+    assert "Traceback" not in lab.log()
+    assert await lab.host() is None
+
+
 async def test_it_can_be_stopped_while_redis_is_not_there(tmp_path: Path):
     settings = Settings(redis_url=f"unix://{tmp_path}/nowhere.sock", host="testhost")
     connection = Connection(settings)

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from reuse_queue import TaskFailed
+from reuse_queue.facts import ReplicaState
 from reuse_queue.job import JobStatus
 from support.fleet_processes import ENV, FleetProcesses
 from support.lab import processes_in
@@ -32,7 +33,10 @@ def test_sigterm_to_an_agent_under_load_finishes_what_runs_and_keeps_the_rest(
     jobs = app.wait.enqueue_many([()] * 10)
     fleet.running(*jobs[:4])
     agent.terminate()
-    fleet.until(lambda: any(host.draining for host in fleet.hosts()), "draining")
+    # The replicas, not only their host: one that has not heard of it yet would go on claiming.
+    states = {ReplicaState.DRAINING}
+    fleet.until(lambda: {each.state for each in fleet.snapshot().replicas} == states, "draining")
+    assert [host.draining for host in fleet.hosts()] == [True]
     fleet.open()
     assert fleet.ended(agent) == 0
     assert [len(fleet.runs(job)) for job in jobs] == [1] * 4 + [0] * 6

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import redis
 
+from support.eventually import eventually_sync
+
 
 class RedisServer:
     """One server process; `restart`, `kill`, `pause` and `go_on` are for fault tests.
@@ -58,6 +60,8 @@ class RedisServer:
 
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
+        # The signal stops one thread, and that one the others, when their turn has come.
+        eventually_sync(self._stands_still)
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -71,6 +75,11 @@ class RedisServer:
     def close(self) -> None:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _stands_still(self) -> bool:
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        states = {(each / "stat").read_text().rpartition(")")[2].split()[0] for each in threads}
+        return states == {"T"}
 
     def _start(self) -> "subprocess.Popen[bytes]":
         process = subprocess.Popen(

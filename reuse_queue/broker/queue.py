@@ -137,7 +137,8 @@ class JobQueue:
         if job_ids and (yield from kin.replaced(self._keys, current_job())):
             found = yield [command("HGET", self._keys.job(i), "status") for i in job_ids]
             return [codec.status(each) for each in found]
-        statuses, parents = yield from self._cancel(job_ids)
+        canceler = current_job()
+        statuses, parents = yield from self._cancel(job_ids, canceler.id if canceler else "")
         yield from kin.fell(self._keys, self._cancel, parents)
         return statuses
 
@@ -254,8 +255,11 @@ class JobQueue:
             if score is not None and (due := codec.moment_s(float(score)))
         }
 
-    def _cancel(self, job_ids: Sequence[str]) -> Step[tuple[list[JobStatus | None], list[Kin]]]:
-        return (yield from self._steered("cancel", job_ids, ("urgent", "deferred", "ready")))
+    def _cancel(
+        self, job_ids: Sequence[str], canceler: str = ""
+    ) -> Step[tuple[list[JobStatus | None], list[Kin]]]:
+        more = ("urgent", "deferred", "ready")
+        return (yield from self._steered("cancel", job_ids, more, first=(canceler,)))
 
     def _queued(self, env: str, start: int, count: int) -> Step[list[str]]:
         queue, urgent = self._keys.queue(env), self._keys.urgent(env)
@@ -269,19 +273,26 @@ class JobQueue:
         return [codec.name(job_id) for job_id in found]
 
     def _steered(
-        self, script: str, job_ids: Sequence[str], more: tuple[str, ...], *stands: str
+        self,
+        script: str,
+        job_ids: Sequence[str],
+        more: tuple[str, ...],
+        *stands: str,
+        first: tuple[Value, ...] = (),
     ) -> Step[tuple[list[JobStatus | None], list[Kin]]]:
         """Call a script on jobs, environment by environment; return what it says of each job.
 
-        With each id go the fields that `stands` names, as they were before. Second come those whose
-        children are to be canceled.
+        With each id go the fields that `stands` names, as they were before; `first` goes before
+        them all. Second come those whose children are to be canceled.
         """
         if not job_ids:
             return [], []
         fields = yield [command("HMGET", self._keys.job(i), "origin", *stands) for i in job_ids]
         found: dict[str, JobStatus | None] = dict.fromkeys(job_ids)
         parts = list(parts_of(dict(zip(job_ids, fields, strict=True)), _AT_ONCE[script]))
-        replies = yield [self._on_books(script, env, more, *words_of(part)) for env, part in parts]
+        replies = yield [
+            self._on_books(script, env, more, *first, *words_of(part)) for env, part in parts
+        ]
         parents: list[Kin] = []
         for (env, part), reply in zip(parts, replies, strict=True):
             ids = (job_id for job_id, _ in part)

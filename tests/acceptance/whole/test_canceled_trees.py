@@ -123,3 +123,28 @@ def test_children_of_a_parent_past_its_timeout_are_canceled(
     assert len(both) == 2
     fleet.until(lambda: all(each.status() is CANCELED for each in both), "the end of its children")
     assert fleet.snapshot(ENV).waiting == 0
+
+
+def test_a_parent_that_gives_up_a_child_which_only_their_replicas_end_can_end_is_dead_in_the_end(
+    fleet: FleetProcesses,
+):
+    tasks = """
+@env.task
+def endless() -> None:
+    begin()
+    while True:
+        time.sleep(0.02)
+
+@env.task
+def impatient() -> None:
+    begin()
+    gather(endless.enqueue(), timeout=0.1)
+"""
+    app = fleet.write(
+        replicas=(0, 1), concurrency=1, tasks=f"from reuse_queue import gather\n{tasks}"
+    )
+    fleet.serve()
+    job = app.impatient.enqueue()
+    with pytest.raises(TaskFailed, match="lost"):
+        job.result(60)
+    assert len(fleet.runs(job)) == 3

@@ -190,19 +190,45 @@ def test_children_of_a_job_that_rq_cancels_go_when_the_scaler_looks(site: Site) 
     assert site.status("child") == "canceled"
 
 
-def test_a_canceled_child_is_written_anew_for_another_execution_of_its_parent(site: Site) -> None:
+def test_a_child_that_its_parent_has_canceled_is_written_anew_for_its_next_execution(
+    site: Site,
+) -> None:
     parent = site.running("parent")
-    call(site, parent, "child")
-    cancel(site, "child")
+    call(site, parent, "child", "unwanted")
+    with running(running_job(parent)):
+        cancel(site, "child")
+    cancel(site, "unwanted")
 
     assert call(site, parent, "child") == 0
     assert site.status("child") == "canceled"
 
     again = replace(running_job(parent), execution="another")
-    assert call(site, again, "child") == 1
-    assert site.status("child") == "queued"
-    assert site.registry("canceled") == {}
+    assert call(site, again, "child", "unwanted") == 1
+    assert statuses(site, "child", "unwanted") == ["queued", "canceled"]
+    assert set(site.registry("canceled")) == {"unwanted"}
     assert site.queue().count("child") == 1
+
+
+@pytest.mark.parametrize("by_parent", [True, False])
+def test_who_cancels_a_child_that_only_their_replicas_end_can_end_is_charged(
+    site: Site, *, by_parent: bool
+) -> None:
+    site.replica()
+    parent = site.running("parent")
+    call(site, parent, "child")
+    (child,) = site.claim()
+    site.running("bystander")
+    if by_parent:
+        with running(running_job(parent)):
+            cancel(site, "child")
+    else:
+        cancel(site, "child")
+
+    site.end("r1", {child.execution: Verdict.CANCELED})
+
+    assert statuses(site, "child", "parent", "bystander") == ["canceled", "queued", "queued"]
+    assert job(site, "parent").deliveries_lost == int(by_parent)
+    assert job(site, "bystander").deliveries_lost == 0
 
 
 def test_the_result_of_a_child_is_kept_as_long_again_for_another_execution(site: Site) -> None:

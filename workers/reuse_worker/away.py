@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import TypeAlias
+
+import structlog
 
 from reuse_queue.board import Board
 from reuse_worker.call import Call
 from reuse_worker.calls import Calls
 from reuse_worker.places import CoroutinePlace, ThreadPlace
 from reuse_worker.sync_thread import SyncThread
+
+log = structlog.get_logger()
+_LONG_S = 30.0
+_Entry: TypeAlias = "tuple[Call, Callable[[], None]]"
 
 
 class Away:
@@ -37,7 +44,8 @@ class Away:
         self._board = board
         self._fill = fill
         self._changed = changed
-        self._returning: deque[tuple[Call, Callable[[], None]]] = deque()
+        self._returning: deque[_Entry] = deque()
+        self._watched = False
 
     @property
     def returning(self) -> bool:
@@ -67,6 +75,8 @@ class Away:
         self.put_back()
         self._returning.append((call, go_on))
         self._fill()
+        if self._returning and not self._watched:
+            self._watch()
 
     def come_back_at_once(self, call: Call) -> None:
         """Let a coroutine go on even if that makes one more than there are slots."""
@@ -109,6 +119,31 @@ class Away:
         self._returning.clear()
 
     # ---------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        self._watched = True
+        loop, first = asyncio.get_running_loop(), self._returning[0]
+        loop.call_later(_LONG_S, self._look, first)
+
+    def _look(self, first: _Entry) -> None:
+        """Say who has waited for a slot all the time, and who has the slots: a deadlock, perhaps.
+
+        Locks are the applications' own: nobody can see here who holds which.
+        """
+        self._watched = False
+        if not self._returning:
+            return
+        if self._returning[0] is first:
+            running = [*self._calls.coroutines.values(), *self._calls.handed.values()]
+            log.warning(
+                "job kept from going on",
+                job=first[0].job.id,
+                task=first[0].name,
+                waits_s=_LONG_S,
+                hint="a lock that it holds, and those in the slots want, is a deadlock",
+                in_slots=[f"{each.name} {each.job.id}" for each in running],
+            )
+        self._watch()
 
     def _let_go_on(self, call: Call) -> None:
         """Have what wants a slot for a call go on without asking for one any more."""

@@ -229,7 +229,7 @@ async def test_a_recursion_to_any_depth_finishes_in_one_slot(lab: Lab, serve, de
         assert running.board.read() == []
 
 
-@pytest.mark.parametrize(("tree", "concurrency"), [(grows, 1), (grows, 3), (grows_here, 1)])
+@pytest.mark.parametrize(("tree", "concurrency"), [(grows, 1), (grows, 7), (grows_here, 1)])
 async def test_a_tree_of_a_thousand_tasks_finishes(lab: Lab, serve, tree, concurrency: int):
     serve(tree, concurrency=concurrency)
     async with lab.replica():

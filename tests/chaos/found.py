@@ -18,6 +18,8 @@ _STAYS = re.compile(
 # The list of what a job has enqueued lasts as long as that job's record, or a minute where there is
 # none.
 _CHILDREN = re.compile(r"reuse:\{[^}]+\}:children:(.+)")
+# What came for a process that had died lasts as long.
+_MAIL = re.compile(r"reuse:mail:.+")
 _MINUTE = 60
 REGISTRIES = ("finished", "failed", "canceled", "scheduled", "deferred", "wip", "ready")
 
@@ -79,7 +81,9 @@ def look(raw: Any, environments: Iterable[str]) -> Found:
 
 
 def _lasts(raw: Any, key: str) -> bool:
-    """Return whether it is the list of a job's children, and goes when it should."""
+    """Return whether it is mail, or the list of a job's children, and goes when it should."""
+    if _MAIL.fullmatch(key):
+        return bool(-1 != raw.ttl(key) <= _MINUTE)
     listed = _CHILDREN.fullmatch(key)
     if listed is None:
         return False

@@ -2,6 +2,7 @@
 
 import pytest
 
+from reuse_queue.broker.lease import new_token
 from reuse_queue.job import Verdict
 from support.eventually import eventually_sync
 from support.site import ENV, Site, finished
@@ -80,6 +81,20 @@ def test_a_job_goes_to_the_front_after_its_first_loss_and_to_the_back_after_the_
     assert (job.id, job.deliveries_lost) == ("poison", 1)
     site.end("r2", {job.execution: None})
     assert site.queue() == ["other", "poison"]
+
+
+def test_a_child_goes_to_the_front_after_every_loss(site: Site) -> None:
+    # A replica where many jobs wait takes on children only, and of the queue those at its head.
+    job = site.running("child", reuse_parent="p:e", enqueue_at_front=1)
+    site.enqueue("other")
+    site.end("r1", {job.execution: None})
+    site.replica("r2")
+    (job,) = site.claim("r2", 1)
+    site.end("r2", {job.execution: None})
+
+    site.replica("r3")
+    crowded = site.leases.claim("r3", 10, new_token(), urgent_only=True)
+    assert [each.id for each in site.connection.run(crowded).jobs] == ["child"]
 
 
 def test_a_job_lost_too_often_fails_and_tells_of_every_death(site: Site) -> None:

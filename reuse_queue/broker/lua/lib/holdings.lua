@@ -27,16 +27,17 @@ local function holdings(holds_key)
   return held
 end
 
--- give_back: a job returns to the queue as if it had never been claimed.
+-- give_back: a job returns to the queue as if it had never been claimed. One that another job has
+-- enqueued always to its front: who waits for it may have left room for nothing that is behind.
 local function give_back(id, execution, at_back)
   local job_key = rq .. 'job:' .. id
   forget(id, execution)
   redis.call('HSET', job_key, 'status', 'queued', 'started_at', '', 'worker_name', '')
-  local job = redis.call('HMGET', job_key, 'ttl', 'reuse_by')
+  local job = redis.call('HMGET', job_key, 'ttl', 'reuse_by', 'reuse_parent')
   lapse_in(job_key, job[1])
   waited(job_key, job[2])
   pushed = pushed + 1
-  if at_back then
+  if at_back and not job[3] then
     redis.call('RPUSH', queue_key, id)
   else
     front[#front + 1] = id

@@ -32,7 +32,7 @@ local function obituary(id, losses, deaths, once)
 end
 
 -- lose: `line` says how the replica died. Front of the queue after the first loss; at the back
--- after another, so that a job that kills its replicas does not block the head.
+-- after another, so that a job that kills its replicas does not block the head; a child to the front.
 local function lose(held, holder, line)
   local id, execution = held.id, held.execution
   local job_key = rq .. 'job:' .. id

@@ -1,10 +1,10 @@
 -- finish: record the ends of executions, each only if its lease is still the caller's.
 -- KEYS  those of holder
 -- ARGV  those of holder, then for each end: job, execution, verdict (late: failed by its timeout or
---       its deadline), payload (the value in base64,
---       or a traceback in rq's encoding; '' for none), result ttl (s; -1 for ever; of a job that
---       is to run again its delay, of one that asked for it what it asked), seconds it took, 1 if it may be retried (of a job that is to
---       run again: that it goes first)
+--       its deadline), payload (the value in base64, or a traceback in rq's encoding; '' for none),
+--       result ttl (s; -1 for ever; of a job that is to run again its delay, of one that asked for
+--       it what it asked), seconds it took, 1 if it may be retried (of a job that is to run again:
+--       that it goes first)
 -- returns a letter for each: f finished, e failed, r retried, c canceled, l lease lost
 -- flags allow-oom
 -- include outcome

@@ -18,8 +18,8 @@ local function abandoned(held, fates, cancels_key)
   return found
 end
 
--- retire: `fates(execution)` is lost, failed, canceled, stopped or back; `death` what to record, or nil
--- where the replica ended as it was told to. Returns how many jobs went back or ended.
+-- retire: `fates(execution)` is lost, failed, canceled, stopped or back; `death` what to record, or
+-- nil where the replica ended as it was told to. Returns how many jobs went back or ended.
 local function retire(name, host, cause, fates, death)
   local worker_key, replica_key = rq .. 'worker:' .. name, own .. 'replica:' .. name
   local waiting_key, cancels_key = own .. 'waiting:' .. name, own .. 'cancels:' .. name

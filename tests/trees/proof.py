@@ -14,6 +14,7 @@ import psutil
 from hypothesis import strategies as st
 
 from reuse_queue import JobHandle
+from reuse_queue.errors import UnknownEnvironment
 from reuse_queue.facts import ReplicaState
 from support.call_graphs import Node, call_graphs
 from support.fleet_processes import ENV, FleetProcesses
@@ -118,9 +119,10 @@ class Proof:
         return notes.read(text[: text.rfind("\n") + 1].splitlines(), name)
 
     def _serves(self, replicas: int) -> bool:
-        if not self._fleet.hosts()[0].offers.keys() >= set(ENVS):
-            return False
-        found = [each for env in ENVS for each in self._fleet.snapshot(env).replicas]
+        try:
+            found = [each for env in ENVS for each in self._fleet.snapshot(env).replicas]
+        except UnknownEnvironment:
+            return False  # the agent has just started
         return [each.state for each in found] == [ReplicaState.READY] * replicas * len(ENVS)
 
     def _rests(self) -> bool:

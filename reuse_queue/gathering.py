@@ -108,7 +108,8 @@ def gather(
         TaskFailed, JobCanceled, JobNotFound: the first of them that became of a job.
         ResultTimeout: `timeout` is over.
         RedisUnavailable: Redis cannot be reached.
-        TypeError: an argument is no handle.
+        TypeError: an argument is no handle, or `timeout` no number.
+        ValueError: `timeout` is negative or NaN.
     """
     together = _Together("gather", handles, timeout, failures=return_exceptions)
     with Arrivals[Any]() as arrivals:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import timedelta
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from reuse_queue.context import agiving_way, giving_way
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
+# Some 30 years: locks and sockets take no numbers that are much larger.
+_LONGEST_S = 1e9
 
 
 class Jobs(Protocol):
@@ -107,17 +110,18 @@ class JobHandle(Generic[R_co]):
             ResultTimeout: it has not ended within `timeout`; it goes on.
             JobNotFound: there is no such job, or its result has expired.
             RedisUnavailable: Redis cannot be reached.
+            TypeError, ValueError: `timeout` is no number, or negative or NaN.
         """
+        limit = seconds(timeout)
         with giving_way():
             task = self._task or self.job().task
-            limit = seconds(timeout)
             return self._value(task, self._home.jobs.ending(self.id, limit), limit)
 
     async def aresult(self, timeout: float | timedelta | None = None) -> R_co:
         """Do what `result` does, without blocking the loop."""
+        limit = seconds(timeout)
         async with agiving_way():
             task = self._task or (await self.ajob()).task
-            limit = seconds(timeout)
             return self._value(task, await self._home.jobs.aending(self.id, limit), limit)
 
     def result_of(self, ending: Ending) -> R_co:
@@ -229,5 +233,23 @@ class JobHandle(Generic[R_co]):
 
 
 def seconds(timeout: float | timedelta | None) -> float | None:
-    """Return a timeout in seconds."""
-    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    """Return a timeout in seconds; None for no limit, which an infinite one is, too.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is negative or NaN.
+    """
+    given: Any = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    if given is None:
+        return None
+    if not _is_number(given):
+        raise TypeError(
+            f"timeout must be a number of seconds, a timedelta or None, got {timeout!r}"
+        )
+    if not given >= 0:  # NaN is not, either
+        raise ValueError(f"timeout must not be negative or NaN, got {timeout!r}; 0 does not wait")
+    return None if given > _LONGEST_S else float(given)
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, Real) and not isinstance(given, bool)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import time
-from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Sized
 from datetime import timedelta
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
-from reuse_queue.arrivals import Arrival, Arrivals, AsyncArrivals, Outcome, value_of
-from reuse_queue.errors import ResultTimeout
+from reuse_queue.arrivals import Arrivals, AsyncArrivals, value_of
+from reuse_queue.errors import ReuseQueueError
+from reuse_queue.flight import AsTheyCome, Course, InOrder, MapTerms
 from reuse_queue.handle import JobHandle, seconds
 
+if TYPE_CHECKING:
+    from reuse_queue.broker.connection import Step
+
 R = TypeVar("R")
+_Limit = float | timedelta | None
 
 
 class Mappable(Generic[R]):
@@ -25,13 +26,36 @@ class Mappable(Generic[R]):
 
     if TYPE_CHECKING:
 
-        def enqueue_many(self, calls: Iterable[Any]) -> list[JobHandle[R]]:
-            """Write a job for each call."""
-
-        async def aenqueue_many(self, calls: Iterable[Any]) -> list[JobHandle[R]]:
-            """Do the same without blocking the loop."""
-
         def _call_with(self, given: Any) -> Any: ...
+
+        def _enqueue_after(self, before: int, calls: Iterable[Any]) -> Step[list[JobHandle[R]]]:
+            """Write a job for each call, of which so many have been written before."""
+
+    @overload
+    def map(
+        self,
+        inputs: Iterable[Any],
+        /,
+        *,
+        max_in_flight: int = ...,
+        timeout: _Limit = ...,
+        return_exceptions: Literal[False] = ...,
+        progress: bool = ...,
+        as_completed: bool = ...,
+    ) -> Generator[R, None, None]: ...
+
+    @overload
+    def map(
+        self,
+        inputs: Iterable[Any],
+        /,
+        *,
+        max_in_flight: int = ...,
+        timeout: _Limit = ...,
+        return_exceptions: bool,
+        progress: bool = ...,
+        as_completed: bool = ...,
+    ) -> Generator[R | ReuseQueueError, None, None]: ...
 
     def map(
         self,
@@ -39,11 +63,11 @@ class Mappable(Generic[R]):
         /,
         *,
         max_in_flight: int = 100,
-        timeout: float | timedelta | None = None,
+        timeout: _Limit = None,
         return_exceptions: bool = False,
         progress: bool = False,
         as_completed: bool = False,
-    ) -> Generator[R, None, None]:
+    ) -> Generator[Any, None, None]:
         """Yield the task's results for many inputs, in their order or as they come.
 
         `for label in classify.map(paths): …`. Inputs are read, and jobs enqueued, only as results
@@ -60,7 +84,8 @@ class Mappable(Generic[R]):
             as_completed: yield each result as soon as it is there, whatever its place.
 
         Raises:
-            ValueError: `max_in_flight` is not a whole number over 0.
+            ValueError: `max_in_flight` is not a whole number over 0, or `timeout` negative or NaN.
+            TypeError: `inputs` is asynchronous, or `timeout` no number.
             ResultTimeout: `timeout` is over.
             TaskFailed, JobCanceled and others: what `enqueue_many` and a handle's `result` raise.
         """
@@ -72,7 +97,33 @@ class Mappable(Generic[R]):
             total=len(inputs) if isinstance(inputs, Sized) else None,
             as_completed=as_completed,
         )
-        return _mapped(self, map(self._call_with, inputs), terms)
+        return _mapped(self, map(self._call_with, _inputs("map", inputs)), terms)
+
+    @overload
+    def amap(
+        self,
+        inputs: Iterable[Any],
+        /,
+        *,
+        max_in_flight: int = ...,
+        timeout: _Limit = ...,
+        return_exceptions: Literal[False] = ...,
+        progress: bool = ...,
+        as_completed: bool = ...,
+    ) -> AsyncResults[R]: ...
+
+    @overload
+    def amap(
+        self,
+        inputs: Iterable[Any],
+        /,
+        *,
+        max_in_flight: int = ...,
+        timeout: _Limit = ...,
+        return_exceptions: bool,
+        progress: bool = ...,
+        as_completed: bool = ...,
+    ) -> AsyncResults[R | ReuseQueueError]: ...
 
     def amap(
         self,
@@ -80,11 +131,11 @@ class Mappable(Generic[R]):
         /,
         *,
         max_in_flight: int = 100,
-        timeout: float | timedelta | None = None,
+        timeout: _Limit = None,
         return_exceptions: bool = False,
         progress: bool = False,
         as_completed: bool = False,
-    ) -> AsyncResults[R]:
+    ) -> AsyncResults[Any]:
         """Do what `map` does, without blocking the loop.
 
         `async for label in classify.amap(paths): …`, or `labels = await classify.amap(paths)`.
@@ -97,114 +148,30 @@ class Mappable(Generic[R]):
             total=len(inputs) if isinstance(inputs, Sized) else None,
             as_completed=as_completed,
         )
-        return AsyncResults(self, map(self._call_with, inputs), terms)
+        return AsyncResults(self, map(self._call_with, _inputs("amap", inputs)), terms)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MapTerms:
-    """How a map goes about it.
-
-    Raises:
-        ValueError: `max_in_flight` is not a whole number over 0.
-    """
-
-    max_in_flight: int
-    timeout: float | None
-    return_exceptions: bool
-    progress: bool
-    total: int | None
-    """How many inputs there are, where that is known."""
-    as_completed: bool
-
-    def __post_init__(self) -> None:
-        most = self.max_in_flight
-        if not isinstance(most, int) or isinstance(most, bool) or most < 1:
-            raise ValueError(f"max_in_flight must be a whole number over 0, got {most!r}")
+def _inputs(name: str, inputs: Iterable[R]) -> Iterable[R]:
+    if isinstance(inputs, AsyncIterable) and not isinstance(inputs, Iterable):
+        raise TypeError(
+            f"{name} takes what a `for` can read, not an {type(inputs).__name__}: give it a list, "
+            "[each async for each in …]"
+        )
+    return inputs
 
 
-@dataclass(slots=True)
-class _Course:
-    """What both twins keep: the calls that are left, and the time."""
-
-    calls: Iterator[Any]
-    terms: MapTerms
-    began: float = field(default_factory=time.monotonic)
-
-    def due(self, in_flight: int) -> list[Any]:
-        """Return the calls to be enqueued now: some at a time, to save round trips."""
-        most = self.terms.max_in_flight
-        return list(islice(self.calls, most - in_flight if in_flight <= most * 3 // 4 else 0))
-
-    def left_s(self) -> float | None:
-        limit = self.terms.timeout
-        return None if limit is None else max(0.0, self.began + limit - time.monotonic())
-
-    def in_time(self, arrival: Arrival[R] | None) -> Arrival[R]:
-        if arrival is None:
-            raise ResultTimeout(
-                f"the results had not all come within {self.terms.timeout:g} s; the jobs in "
-                "flight are canceled"
-            )
-        return arrival
-
-
-class _InOrder(Generic[R]):
-    """The jobs in flight, whose outcomes are taken in the order of their calls."""
-
-    def __init__(self) -> None:
-        self._order: deque[JobHandle[R]] = deque()
-        self._came: dict[JobHandle[R], Outcome[R]] = {}
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def sent(self, handles: Iterable[JobHandle[R]]) -> None:
-        self._order.extend(handles)
-
-    def came(self, handle: JobHandle[R], outcome: Outcome[R]) -> None:
-        self._came[handle] = outcome
-
-    def ready(self) -> bool:
-        return self._order[0] in self._came
-
-    def take(self) -> Outcome[R]:
-        return self._came.pop(self._order.popleft())
-
-
-class _AsTheyCome(Generic[R]):
-    """The jobs in flight, whose outcomes are taken as they come."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._came: deque[Outcome[R]] = deque()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def sent(self, handles: Sequence[JobHandle[R]]) -> None:
-        self._count += len(handles)
-
-    def came(self, _: JobHandle[R], outcome: Outcome[R]) -> None:
-        self._came.append(outcome)
-
-    def ready(self) -> bool:
-        return bool(self._came)
-
-    def take(self) -> Outcome[R]:
-        self._count -= 1
-        return self._came.popleft()
-
-
-def _flight(_: Mappable[R], terms: MapTerms) -> _InOrder[R] | _AsTheyCome[R]:
-    return _AsTheyCome() if terms.as_completed else _InOrder()
+def _flight(_: Mappable[R], terms: MapTerms) -> InOrder[R] | AsTheyCome[R]:
+    return AsTheyCome() if terms.as_completed else InOrder()
 
 
 def _mapped(task: Mappable[R], calls: Iterator[Any], terms: MapTerms) -> Generator[R, None, None]:
-    course, flying = _Course(calls, terms), _flight(task, terms)
+    course, flying = Course(calls, terms), _flight(task, terms)
     with _shown(terms) as advance, Arrivals[R]() as arrivals:
         while True:
             if due := course.due(len(flying)):
-                sent = task.enqueue_many(due)
+                step = task._enqueue_after(course.sent, due)  # noqa: SLF001  # map is its method
+                sent = task.environment.run(step)
+                course.sent += len(sent)
                 flying.sent(sent)
                 arrivals.add(sent)
             if not flying:
@@ -218,17 +185,29 @@ def _mapped(task: Mappable[R], calls: Iterator[Any], terms: MapTerms) -> Generat
 class AsyncResults(Generic[R]):
     """The results of `amap`: `async for` takes one after the other, `await` all as a list.
 
-    Nothing is enqueued before. Whoever leaves an `async for` early, and does not want to wait for
-    the garbage collector to cancel what is in flight, closes it: `contextlib.aclosing(aiter(…))`.
+    Nothing is enqueued before, and the results can be taken once. Whoever leaves an `async for`
+    early, and does not want to wait for the garbage collector to cancel what is in flight, closes
+    it: `contextlib.aclosing(aiter(…))`.
     """
 
     def __init__(self, task: Mappable[R], calls: Iterator[Any], terms: MapTerms) -> None:
         self._task = task
         self._calls = calls
         self._terms = terms
+        self._begun = False
 
     def __aiter__(self) -> AsyncGenerator[R, None]:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            RuntimeError: that has been done.
+        """
+        if self._begun:
+            raise RuntimeError(
+                "the results of this amap are being taken, or have been: call amap anew, or keep "
+                "them in a list, `results = await task.amap(…)`"
+            )
+        self._begun = True
         return _amapped(self._task, self._calls, self._terms)
 
     def __await__(self) -> Generator[Any, None, list[R]]:
@@ -242,12 +221,14 @@ class AsyncResults(Generic[R]):
 async def _amapped(
     task: Mappable[R], calls: Iterator[Any], terms: MapTerms
 ) -> AsyncGenerator[R, None]:
-    course, flying = _Course(calls, terms), _flight(task, terms)
+    course, flying = Course(calls, terms), _flight(task, terms)
     with _shown(terms) as advance:
         async with AsyncArrivals[R]() as arrivals:
             while True:
                 if due := course.due(len(flying)):
-                    sent = await task.aenqueue_many(due)
+                    step = task._enqueue_after(course.sent, due)  # noqa: SLF001  # as in map
+                    sent = await task.environment.arun(step)
+                    course.sent += len(sent)
                     flying.sent(sent)
                     await arrivals.add(sent)
                 if not flying:

@@ -9,7 +9,14 @@ from contextlib import AbstractContextManager, aclosing
 import pytest
 import redis
 
-from reuse_queue import JobCanceled, JobHandle, ResultTimeout, TaskEnvironment, TaskFailed
+from reuse_queue import (
+    InvalidArguments,
+    JobCanceled,
+    JobHandle,
+    ResultTimeout,
+    TaskEnvironment,
+    TaskFailed,
+)
 from reuse_queue.broker.connection import Connection
 from reuse_queue.job import ClaimedJob, Outcome
 from support.eventually import eventually
@@ -207,6 +214,43 @@ def test_progress_is_shown_on_stderr(site: Site, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize("most", [0, -1, 1.5, True, "8"])
 def test_so_many_in_flight_must_be_a_number_of_jobs(most: object):
     with pytest.raises(ValueError, match="max_in_flight must be a whole number over 0"):
-        double.map([], max_in_flight=most)  # type: ignore[arg-type]
+        double.map([], max_in_flight=most)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="max_in_flight"):
-        double.amap([], max_in_flight=most)  # type: ignore[arg-type]
+        double.amap([], max_in_flight=most)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("twin", [False, True])
+def test_an_input_that_does_not_fit_is_named_by_its_place_among_all(site: Site, twin: bool):
+    inputs = [*range(14, 264), "x"]
+
+    async def all_of_them() -> object:
+        found = await double.amap(inputs)
+        await env.connection.aclose()
+        return found
+
+    with replica(site), pytest.raises(InvalidArguments) as caught:
+        asyncio.run(all_of_them()) if twin else list(double.map(inputs))
+    (note,) = caught.value.__notes__
+    assert note == "at call 250; 250 jobs of earlier batches have been written"
+
+
+async def test_results_are_taken_once(site: Site):
+    with replica(site):
+        results = double.amap([1, 2])
+        assert [each async for each in results] == [2, 4]
+        with pytest.raises(RuntimeError, match=r"call amap anew, or keep them in a list"):
+            await results
+        with pytest.raises(RuntimeError, match="are being taken, or have been"):
+            aiter(results)
+    await env.connection.aclose()
+
+
+def test_inputs_that_come_asynchronously_are_to_be_collected_first():
+    async def numbers() -> AsyncGenerator[int, None]:
+        yield 1
+
+    for wrong in (double.map, double.amap):
+        with pytest.raises(
+            TypeError, match=r"not an async_generator: give it a list, \[each async"
+        ):
+            wrong(numbers())  # type: ignore[call-overload]

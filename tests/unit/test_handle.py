@@ -1,4 +1,5 @@
 import asyncio
+import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -14,9 +15,12 @@ from reuse_queue import (
     NotDeserializable,
     ResultTimeout,
     TaskFailed,
+    agather,
+    gather,
 )
 from reuse_queue.handle import Jobs
 from reuse_queue.job import Ending, Job, ResultKind, ResultRecord
+from reuse_queue.testing import inline
 from support import sample
 from support.sample import Label, classify
 
@@ -166,6 +170,38 @@ def test_a_timeout_is_given_in_seconds_or_as_a_timedelta_or_not_at_all():
     told.handle().result(timeout=timedelta(minutes=1))
     told.handle().result()
     assert told.waits == [0.5, 60, None]
+
+
+def test_a_timeout_that_never_ends_is_none():
+    told = Told((JobStatus.QUEUED, None), (JobStatus.FINISHED, OK))
+    for endless in (math.inf, 10**400, timedelta.max):
+        told.handle().result(timeout=endless)
+    assert told.waits == [None] * 3
+
+
+@pytest.mark.parametrize("twin", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "kind", "says"),
+    [
+        ("5", TypeError, "timeout must be a number of seconds, a timedelta or None, got '5'"),
+        (True, TypeError, "got True"),
+        (math.nan, ValueError, "timeout must not be negative or NaN, got nan"),
+        (-0.5, ValueError, "got -0.5"),
+        (timedelta(seconds=-1), ValueError, "negative"),
+    ],
+)
+def test_a_timeout_that_is_none_is_refused_before_anything_is_asked_or_written(
+    wrong: Any, kind: type[Exception], says: str, twin: bool
+):
+    told = Told((JobStatus.FINISHED, OK))
+    handle = told.handle()
+    with inline() as jobs, pytest.raises(kind, match=says):
+        asyncio.run(handle.aresult(wrong)) if twin else handle.result(wrong)
+    with inline() as jobs, pytest.raises(kind, match=says):
+        asyncio.run(agather(handle, timeout=wrong)) if twin else gather(handle, timeout=wrong)
+    with inline() as jobs, pytest.raises(kind, match=says):
+        (classify.amap if twin else classify.map)(["a"], timeout=wrong)
+    assert (told.waits, jobs) == ([], [])
 
 
 def test_a_status_is_one_look():

@@ -145,6 +145,19 @@ def test_a_bad_call_among_many_keeps_its_whole_batch_from_being_written(
     assert len(recorder.written) == 1000
 
 
+def test_another_tasks_call_is_none_of_this_one(recorder: Recorder):
+    other: Any = keep.call(1)
+    with pytest.raises(
+        InvalidArguments, match=r"sample\.add: this is a call of support\.sample\.keep"
+    ):
+        add.enqueue_many([(1,), other])
+    with pytest.raises(InvalidArguments, match=r"write add\.call\(…\)"):
+        next(add.map([other]))
+    assert recorder.batches == []
+    add.enqueue_many([add.override(retries=1).call(1, b=2)])
+    assert arguments(recorder.written[0]) == ((1,), {"b": 2})
+
+
 def test_nothing_is_written_of_what_is_too_large(recorder: Recorder):
     with pytest.raises(PayloadTooLarge, match=r"the arguments of support\.sample\.classify: "):
         classify.enqueue("a" * 10_001)

@@ -109,6 +109,20 @@ async def test_maps_are_typed_by_what_the_task_returns():
         assert found == ["A", "B"]
 
 
+@pytest.mark.parametrize("failures", [True, False])
+async def test_failures_that_come_among_a_maps_results_are_in_its_type(failures: bool):
+    with inline():
+        for length in count.map(["a"], return_exceptions=True):
+            assert_type(length, int | ReuseQueueError)
+        for length in count.map(["a"], return_exceptions=False):
+            assert_type(length, int)
+        words = await shout.amap(["a"], return_exceptions=True)
+        assert_type(words, list[str | ReuseQueueError])
+        async for word in shout.amap(["a"], return_exceptions=failures):
+            assert_type(word, str | ReuseQueueError)
+        assert words == ["A"]
+
+
 def test_arguments_that_do_not_fit_are_seen_by_the_type_checker_too():
     with inline():
         with pytest.raises(InvalidArguments):
@@ -124,7 +138,7 @@ def test_arguments_that_do_not_fit_are_seen_by_the_type_checker_too():
 
 
 def test_a_call_of_one_task_is_no_call_of_another():
-    other: Call[[int]] = Call((1,), {})
+    other: Call[[int]] = Call("typed.other", (1,), {})
     with inline(), pytest.raises(InvalidArguments):
         shout.enqueue_many([other])  # type: ignore[list-item]
 

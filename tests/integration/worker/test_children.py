@@ -14,7 +14,6 @@ from integration.worker.conftest import KEYS, Lab, name_of
 from reuse_queue import ResultTimeout, TaskEnvironment, TaskFailed, agather, context, gather
 from reuse_queue.errors import JobCanceled
 from reuse_queue.facts import ReplicaState
-from reuse_queue.task import Call
 from reuse_worker import batch, claimer
 from reuse_worker.exit_code import ExitCode
 from support.eventually import eventually
@@ -138,7 +137,7 @@ async def waits_for_one_that_rq_enqueued() -> Any:
 
 
 async def maps_elsewhere() -> Any:
-    return await nobody_runs_this.amap([Call((), {})])
+    return await nobody_runs_this.amap([nobody_runs_this.call()])
 
 
 async def keeps_the_gate() -> str:

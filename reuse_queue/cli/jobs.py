@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import click
+from click.core import ParameterSource
 
 from reuse_queue.cli import kin, shapes, tables, words
 from reuse_queue.cli.access import LISTED, Access, json_option, with_access
@@ -86,6 +87,8 @@ def show_job(
 
     A result is decoded only if its environment's serializer is JSON: pickle could run code.
     """
+    if not tree and (ignored := _given("depth", "width")):
+        raise click.UsageError(f"--{ignored[0]} is about a tree: add --tree")
     job = access.job(job_id)
     if tree:
         root = kin.tree(access, job, depth, width)
@@ -188,6 +191,11 @@ def _end(access: Access, ids: tuple[str, ...], before: list[JobStatus | None], f
         raise Failed("\n".join(str(access.no_job(each)) for each in absent), ExitCode.NOT_FOUND)
     if failed:
         raise Failed(failed)
+
+
+def _given(*options: str) -> list[str]:
+    source = click.get_current_context().get_parameter_source
+    return [each for each in options if source(each) is not ParameterSource.DEFAULT]
 
 
 def _surroundings(access: Access, job: Job) -> Snapshot | None:

@@ -125,6 +125,16 @@ def test_a_drawn_tree_keeps_to_the_width_and_cuts_no_id(family: Family, settings
         assert any(line.rstrip().endswith(name) for line in lines), lines
 
 
+@pytest.mark.parametrize("option", ["--depth", "--width"])
+def test_options_of_a_tree_want_one(
+    option: str, family: Family, invoke: Callable[..., Result]
+) -> None:
+    refused = invoke("jobs", "show", "root", option, "5")
+    assert refused.exit_code == 2
+    assert f"{option} is about a tree: add --tree" in refused.output
+    assert invoke("jobs", "show", "root").exit_code == 0
+
+
 def test_depth_and_the_number_of_jobs_are_bounded(
     family: Family, invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         UnknownReplica,
         UnknownTask,
         UnsupportedRedis,
+        WouldBlock,
         WrongJobStatus,
     )
     from reuse_queue.gathering import agather, gather
@@ -95,6 +96,7 @@ __all__ = [
     "UnknownReplica",
     "UnknownTask",
     "UnsupportedRedis",
+    "WouldBlock",
     "WrongJobStatus",
     "agather",
     "current_job",

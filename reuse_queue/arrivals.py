@@ -9,7 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar
 
-from reuse_queue.context import agiving_way, giving_way
+from reuse_queue.context import agiving_way, giving_way, refuse_to_block
 from reuse_queue.errors import (
     JobCanceled,
     JobNotFound,
@@ -74,7 +74,12 @@ class Arrivals(Generic[R]):
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            WouldBlock: the calling code is a job's coroutine, which has to await.
+        """
+        refuse_to_block()
         return self
 
     def __exit__(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from reuse_queue.context import refuse_to_block
 from reuse_queue.errors import JobCanceled, ReuseQueueError, TaskFailed
 from reuse_queue.handle import JobHandle
 
@@ -36,6 +37,7 @@ class Calling(Generic[P, R]):
         Raises:
             InvalidArguments and others: what `enqueue` and a handle's `result` raise.
         """
+        refuse_to_block()
         job = self._new_job(args, kwargs)
         try:
             self.environment.run(self.environment.write([job]))

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from sys import modules
 from typing import Protocol
 
+from reuse_queue.errors import WouldBlock
 from reuse_queue.lineage import Lineage
 
 
@@ -27,6 +29,8 @@ class RunningJob:
     """Which run of it: after a loss the same one goes on, a retry is another one."""
     lineage: Lineage = field(default_factory=Lineage, repr=False, compare=False)
     """What the run has called so far."""
+    coroutine: bool = False
+    """Its code is a coroutine, on a loop that it shares with others."""
 
 
 class Place(Protocol):
@@ -65,13 +69,36 @@ def running(job: RunningJob, place: Place | None = None) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
+def refuse_to_block() -> None:
+    """Raise where a wait that blocks would keep the whole replica from going on.
+
+    Raises:
+        WouldBlock: the calling code is a job's coroutine.
+    """
+    job = _CURRENT.get()
+    if job is not None and job.coroutine and _a_loop_runs_here():
+        raise WouldBlock
+
+
+def _a_loop_runs_here() -> bool:
+    asyncio = modules.get("asyncio")
+    try:
+        return asyncio is not None and asyncio.get_running_loop() is not None
+    except RuntimeError:
+        return False
+
+
 @contextmanager
 def giving_way() -> Iterator[None]:
     """Let other jobs have the running job's slot while the block waits for one of them.
 
     The block's end waits until the job has a slot again. Outside of a job, and in an environment
     with `yield_slots=False`, it does nothing.
+
+    Raises:
+        WouldBlock: the calling code is a job's coroutine, which has to await.
     """
+    refuse_to_block()
     place = _PLACE.get()
     if place is None:
         yield

@@ -110,6 +110,10 @@ class ResultTimeout(ReuseQueueError, TimeoutError):
     """The job did not end within the given time."""
 
 
+class WouldBlock(ReuseQueueError, RuntimeError):
+    """A coroutine on a replica must not block all others there: await what has the result."""
+
+
 class JobCanceled(ReuseQueueError):
     """The job was canceled."""
 

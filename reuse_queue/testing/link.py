@@ -103,7 +103,7 @@ class InlineLink:
         task, args, kwargs = _read(environment, new)
         left = new.terms.retries + 1 - job.attempts
         try:
-            with running(_running(job, left)):
+            with running(_running(job, left, coroutine=task.is_async)):
                 value = self._loop.call(_timed(task, new.terms.timeout), *args, **kwargs)
             limit, writes = self.settings.max_payload, environment.serializer
             data = None if value is None else writes.dumps_result(task.name, value, limit)
@@ -127,7 +127,7 @@ def _read(
     return task, *task.signature.arguments(args, kwargs)
 
 
-def _running(job: InlineJob, retries_left: int) -> RunningJob:
+def _running(job: InlineJob, retries_left: int, *, coroutine: bool) -> RunningJob:
     return RunningJob(
         id=job.id,
         execution=uuid.uuid4().hex,
@@ -135,6 +135,7 @@ def _running(job: InlineJob, retries_left: int) -> RunningJob:
         replica="inline",
         retries_left=retries_left,
         run=str(job.attempts),
+        coroutine=coroutine,
     )
 
 

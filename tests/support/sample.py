@@ -96,12 +96,17 @@ async def lenient(value: Unknown, label: Label = None) -> Unknown:  # type: igno
 
 @env.task
 async def nested(depth: int) -> int:
-    """Call itself, by turns awaiting and blocking."""
+    """Call itself, enqueuing by turns without blocking and blocking."""
     if depth == 0:
         return 0
     if depth % 2:
         return 1 + await (await nested.aenqueue(depth - 1))
-    return 1 + nested.enqueue(depth - 1).result()
+    return 1 + await nested.enqueue(depth - 1)
+
+
+@env.task
+async def blocking() -> int:
+    return nested.enqueue_and_wait(1)
 
 
 @env.task(retries=3)

@@ -22,7 +22,7 @@ from reuse_queue.broker.connection import Step, command
 from reuse_queue.testing import InlineJob, inline
 from support import sample
 from support.eventually import eventually_sync
-from support.sample import Label, add, classify, fail, nested, process
+from support.sample import Label, add, blocking, classify, fail, nested, process
 
 gated = TaskEnvironment("gated")
 gate = threading.Event()
@@ -126,6 +126,11 @@ def test_tasks_that_wait_for_tasks_end_at_any_depth(depth: int):
     with inline() as jobs:
         assert nested.enqueue(depth).result() == depth
     assert len(jobs) == depth + 1
+
+
+def test_a_coroutine_that_would_block_a_replica_fails_here_too():
+    with inline(), pytest.raises(TaskFailed, match="WouldBlock"):
+        blocking.enqueue().result()
 
 
 def test_hooks_run_once_before_the_first_job_and_after_the_last():

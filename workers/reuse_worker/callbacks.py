@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -108,7 +108,8 @@ class Callbacks:
         due.thread.allow(due.call, None if limit is None else limit + self._kill_grace)
         timer = asyncio.timeout(None if limit is None else limit.total_seconds())
         try:
-            with context.running(self._running(due.call.job, Lineage(), due.when)):
+            running = self._running(due.call.job, Lineage(), due.when)
+            with context.running(replace(running, coroutine=True)):
                 async with timer:
                     job = await self._connection.arun(self._job(due), patience=self._patience)
                     client = self._connection.clients.asynchronous()

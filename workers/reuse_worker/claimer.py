@@ -26,7 +26,7 @@ log = structlog.get_logger()
 _STALL_S = 0.1
 # A crowded replica looks for its jobs' children this often, less and less.
 _FIRST_LOOK_S, _LAST_LOOK_S = 0.005, 0.25
-_STUCK_S = 1.0
+_STUCK_S, _LONGEST_PATIENCE_S = 1.0, 2.0
 # Redis serves who has waited longest without a break. A replica that has just worked waits long,
 # one that has not waits in short turns and so falls in behind it: a trickle of jobs goes to few
 # replicas, and the others stay idle until scaling down takes them.
@@ -126,8 +126,7 @@ class Claimer:
         """Take only what jobs that wait may be waiting for, until fewer wait or one has come.
 
         What they wait for may also lie in the queue, as rq or a retry has put it there: a replica
-        that can do nothing else takes one job from there now and then, whatever it is, and ever
-        more rarely while that is of no use.
+        that can do nothing else takes one job from there now and then, whatever it is.
         """
         ends = time.monotonic() + self._patience_s
         pause = _FIRST_LOOK_S
@@ -137,7 +136,7 @@ class Claimer:
             if seen.jobs or seen.refused:
                 return
             if time.monotonic() > ends and not self._slots.busy:
-                self._patience_s *= 2
+                self._patience_s = min(2 * self._patience_s, _LONGEST_PATIENCE_S)
                 await self._take(1, await self._steps.claim(1))
                 return
             with contextlib.suppress(TimeoutError):

@@ -93,7 +93,8 @@ class Executor:
         if "rq.job" in modules:
             self._enter(job.id)
         try:
-            with context.running(self.running(job, call.lineage), call.place):
+            running = self.running(job, call.lineage, coroutine=True)
+            with context.running(running, call.place):
                 async with scope:
                     value = await call.function(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001  # SystemExit ends the job, not the replica
@@ -122,7 +123,9 @@ class Executor:
                 call.place.close()
         return self._finished(call, value, began)
 
-    def running(self, job: ClaimedJob, lineage: Lineage, part: str = "") -> context.RunningJob:
+    def running(
+        self, job: ClaimedJob, lineage: Lineage, part: str = "", *, coroutine: bool = False
+    ) -> context.RunningJob:
         """Return what a job's code may know of it; `part` is which code, if not the task's."""
         return context.RunningJob(
             id=job.id,
@@ -133,6 +136,7 @@ class Executor:
             deliveries_lost=job.deliveries_lost,
             run=job.run + part,
             lineage=lineage,
+            coroutine=coroutine,
         )
 
     def _finished(self, call: Call, value: object, began: float) -> Outcome:
@@ -184,8 +188,8 @@ def _asked(job: ClaimedJob, again: Again, took: timedelta) -> Outcome:
     )
 
 
-def ended_by(order: Order, job: ClaimedJob) -> Outcome:
-    """Return the outcome of a job that was ordered to end, and has given way."""
+def ended_by(order: Order, job: ClaimedJob, took: timedelta = timedelta(0)) -> Outcome:
+    """Return the outcome of a job that was ordered to end, and has given way after so long."""
     halted = order is Order.HALT
     return Outcome(
         job_id=job.id,
@@ -194,6 +198,7 @@ def ended_by(order: Order, job: ClaimedJob) -> Outcome:
         error="The job was stopped by a command while it ran." if halted else "",
         retry=False,
         result_ttl=job.result_ttl,
+        took=took,
     )
 
 

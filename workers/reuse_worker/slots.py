@@ -290,7 +290,7 @@ class Slots:
                 if call.begun:
                     self._interrupt(call)
                 return
-            outcome = ended_by(call.order, call.job)
+            outcome = ended_by(call.order, call.job, outcome.took)
         self.ended += 1
         self.pace.ran(outcome.took.total_seconds(), len(call.job.data))
         self._hand_on(call.job, outcome)

@@ -209,6 +209,25 @@ def test_a_child_that_its_parent_has_canceled_is_written_anew_for_its_next_execu
     assert site.queue().count("child") == 1
 
 
+def test_children_that_ran_where_their_parent_was_killed_for_its_timeout_end_with_it(
+    site: Site,
+) -> None:
+    site.replica()
+    parent = site.running("parent", timeout=1)
+    call(site, parent, "child")
+    call(site, parent, "free", detached=True)
+    claimed = {each.id: each for each in site.claim()}
+    call(site, claimed["child"], "grandchild")
+    assert [each.id for each in site.claim()] == ["grandchild"]
+
+    site.end("r1", {parent.execution: Verdict.FAILED})
+
+    assert statuses(site, "parent", "child", "grandchild", "free") == [
+        *("failed", "canceled", "canceled", "queued")
+    ]
+    assert site.queue() == ["free"]
+
+
 @pytest.mark.parametrize("by_parent", [True, False])
 def test_who_cancels_a_child_that_only_their_replicas_end_can_end_is_charged(
     site: Site, *, by_parent: bool

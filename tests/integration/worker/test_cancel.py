@@ -75,6 +75,8 @@ async def test_a_canceled_coroutine_has_cleaned_up_before_it_is_recorded(lab: La
         await cancel(lab, job)
         await eventually(lambda: job.get_status() is JobStatus.CANCELED, within=5)
         assert seen == ["stays", "cleaned up"]
+        job.refresh()
+        assert job.started_at < job.ended_at
         assert running.board.read() == []
         await eventually(lambda: lab.held() == 0)
 

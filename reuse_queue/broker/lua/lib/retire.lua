@@ -1,22 +1,8 @@
 -- retire: take a replica off the books, whatever state its records are in.
 -- include fate
 -- include elsewhere
+-- include kin_fates
 local MOURNED = 100
-
--- abandoned: executions that have canceled a child which would not end but with this replica. Given
--- back uncharged, they would do so again for ever.
-local function abandoned(held, fates, cancels_key)
-  local found = {}
-  for _, each in ipairs(held) do
-    if fates(each.execution) == 'canceled'
-      or read(0, 'SISMEMBER', cancels_key, each.execution) == 1 then
-      local child = read({}, 'HMGET', rq .. 'job:' .. each.id, 'reuse_parent', 'reuse_given_up')
-      local execution = child[2] and string.match(child[1] or '', '([^:]*)$')
-      if execution then found[execution] = true end
-    end
-  end
-  return found
-end
 
 -- retire: `fates(execution)` is lost, failed, canceled, stopped or back; `death` what to record, or
 -- nil where the replica ended as it was told to. Returns how many jobs went back or ended.
@@ -27,14 +13,12 @@ local function retire(name, host, cause, fates, death)
   local count = 0
   local held = holdings(worker_key .. ':executions')
   local elsewheres = {}
-  local at_fault = abandoned(held, fates, cancels_key)
+  local becomes = kin_fates(held, fates, cancels_key)
   for _, each in ipairs(held) do
-    local fate = fates(each.execution)
-    if fate == 'back' and at_fault[each.execution] then fate = 'lost' end
     if elsewhere(each) then
       elsewheres[#elsewheres + 1] = each.member
     else
-      count = count + settle_or_salvage(each, fate, name, line, cancels_key)
+      count = count + settle_or_salvage(each, becomes[each.execution], name, line, cancels_key)
     end
   end
   local given_back = pushed

@@ -30,7 +30,9 @@ def inline(*environments: TaskEnvironment) -> Iterator[list[InlineJob]]:
     (where environments are named: before the block), `on_stop` after the block. Coroutines run
     on one event loop in a thread of its own: as in a replica, it is not the application's. Sync
     tasks run in the calling thread, or beside it where a loop is running. A coroutine task is
-    held to its timeout, a sync one is not.
+    held to its timeout, a sync one is not. One that is canceled while another thread runs it, as
+    by an `asyncio.timeout` around `aenqueue_and_wait`, ends as canceled: a coroutine is canceled
+    where it awaits, a sync task runs on for nothing.
 
     Args:
         environments: whose jobs run inline; if none is named, all environments' do.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from reuse_queue.broker.connection import Step
     from reuse_queue.broker.mail import Told
 
-
 _LOOK_S = 0.01
+_Coroutine = Callable[..., Coroutine[Any, Any, Any]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +48,30 @@ class InlineJobs:
 
     def __init__(self) -> None:
         self.recorded: list[InlineJob] = []
+        self._canceled: set[str] = set()
+        self._stops: dict[str, Callable[[], object]] = {}
+
+    def record(self, job: InlineJob) -> None:
+        """Take up a job that has been enqueued; it may have been canceled already."""
+        if job.id in self._canceled:
+            job.status = JobStatus.CANCELED
+        self.recorded.append(job)
+
+    def stoppable(self, job: InlineJob, function: _Coroutine) -> _Coroutine:
+        """Return a job's coroutine function, which `cancel` can stop where it awaits."""
+
+        async def stoppable(*args: Any, **kwargs: Any) -> Any:
+            loop, task = asyncio.get_running_loop(), asyncio.current_task()
+            assert task is not None  # noqa: S101
+            self._stops[job.id] = partial(loop.call_soon_threadsafe, task.cancel)
+            try:
+                if job.status.ended:  # canceled before there was something to stop
+                    raise asyncio.CancelledError
+                return await function(*args, **kwargs)
+            finally:
+                del self._stops[job.id]
+
+        return stoppable
 
     def fetch(self, job_id: str) -> Step[Job]:
         """Return a job as it is now."""
@@ -114,10 +138,24 @@ class InlineJobs:
             yield add
 
     def cancel(self, job_ids: Sequence[str]) -> Step[list[JobStatus | None]]:
-        """Return the jobs' statuses: they have ended, or are what is running."""
+        """Cancel those that another thread runs, or is about to; return the statuses before.
+
+        A coroutine is canceled where it awaits; what a function still returns is dropped.
+        """
         yield from ()
-        found = [self._find(job_id) for job_id in job_ids]
-        return [job.status if job else None for job in found]
+        return [self._cancel(job_id) for job_id in job_ids]
+
+    def _cancel(self, job_id: str) -> JobStatus | None:
+        job = self._find(job_id)
+        if job is None:
+            self._canceled.add(job_id)
+            return None
+        before = job.status
+        if not before.ended:
+            job.status = JobStatus.CANCELED
+            with suppress(RuntimeError):  # its loop has just been closed
+                self._stops.get(job_id, int)()
+        return before
 
     def _tell_in_time(self, told: Told, job_id: str) -> None:
         told(job_id, self.ending(job_id, None))

@@ -93,7 +93,7 @@ class InlineLink:
             priority=new.terms.priority,
             delay=new.terms.delay,
         )
-        self.jobs.recorded.append(job)
+        self.jobs.record(job)
         while job.status is JobStatus.STARTED:
             job.attempts += 1
             self._attempt(environment, job, new)
@@ -104,19 +104,32 @@ class InlineLink:
         left = new.terms.retries + 1 - job.attempts
         try:
             with running(_running(job, left, coroutine=task.is_async)):
-                value = self._loop.call(_timed(task, new.terms.timeout), *args, **kwargs)
+                function = self._function(task, job, new.terms.timeout)
+                value = self._loop.call(function, *args, **kwargs)
             limit, writes = self.settings.max_payload, environment.serializer
             data = None if value is None else writes.dumps_result(task.name, value, limit)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001  # a task's
             # A result that cannot be written stays so, as in a replica.
             if left == 0 or isinstance(error, NotSerializable | PayloadTooLarge):
                 text = "".join(traceback.format_exception(error))
-                job.record = ResultRecord(kind=ResultKind.FAILED, error=text)
-                job.status = JobStatus.FAILED
+                _end(job, JobStatus.FAILED, ResultRecord(kind=ResultKind.FAILED, error=text))
         else:
-            if new.terms.result_ttl != timedelta(0):
-                job.record = ResultRecord(kind=ResultKind.SUCCESSFUL, value=data)
-            job.status = JobStatus.FINISHED
+            kept = new.terms.result_ttl != timedelta(0)
+            record = ResultRecord(kind=ResultKind.SUCCESSFUL, value=data) if kept else None
+            _end(job, JobStatus.FINISHED, record)
+
+    def _function(
+        self, task: Task[..., Any], job: InlineJob, timeout: timedelta | None
+    ) -> Callable[..., Any]:
+        """Return a task's function; if it is a coroutine function, held to its timeout."""
+        if not task.is_async:
+            return task.function
+        return self.jobs.stoppable(job, _timed(task, timeout))
+
+
+def _end(job: InlineJob, status: JobStatus, record: ResultRecord | None) -> None:
+    if not job.status.ended:  # a canceled one stays so
+        job.record, job.status = record, status
 
 
 def _read(
@@ -140,8 +153,8 @@ def _running(job: InlineJob, retries_left: int, *, coroutine: bool) -> RunningJo
 
 
 def _timed(task: Task[..., Any], timeout: timedelta | None) -> Callable[..., Any]:
-    """Return a task's function, held to its timeout if it is a coroutine function."""
-    if not task.is_async or timeout is None:
+    """Return a task's coroutine function, held to its timeout."""
+    if timeout is None:
         return task.function
 
     async def timed(*args: Any, **kwargs: Any) -> Any:

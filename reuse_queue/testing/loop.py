@@ -65,6 +65,8 @@ class Loop:
 def in_thread(function: Callable[[], T]) -> Future[T]:
     """Start a function in a new thread: those of a pool could all wait for one another."""
     future: Future[T] = Future()
+    # Who waits on a loop and is canceled cancels what cannot be canceled any more.
+    future.set_running_or_notify_cancel()
     context = contextvars.copy_context()
 
     def work() -> None:

@@ -1,11 +1,14 @@
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from reuse_queue import (
     InvalidArguments,
+    JobCanceled,
     JobNotFound,
     JobStatus,
     NotSerializable,
@@ -21,10 +24,11 @@ from reuse_queue import (
 from reuse_queue.broker.connection import Step, command
 from reuse_queue.testing import InlineJob, inline
 from support import sample
-from support.eventually import eventually_sync
+from support.eventually import eventually, eventually_sync
 from support.sample import Label, add, blocking, classify, fail, nested, process
 
 gated = TaskEnvironment("gated")
+late = TaskEnvironment("late")
 gate = threading.Event()
 hooked = TaskEnvironment("hooked", reusable=ReusePolicy(concurrency=4))
 seen: list[str] = []
@@ -74,6 +78,31 @@ async def sleep() -> None:
 @hooked.task(result_ttl=0)
 async def forgotten() -> int:
     return 1
+
+
+@gated.task(retries=2)
+async def sleeps() -> None:
+    seen.append("sleeps")
+    try:
+        await asyncio.sleep(60)
+    finally:
+        seen.append("woken")
+
+
+@gated.task(retries=2)
+async def waits_for_a_sleeper() -> None:
+    await sleeps.aenqueue_and_wait()
+
+
+@late.on_start
+def wait_for_the_gate() -> None:
+    seen.append("late")
+    gate.wait(10)
+
+
+@late.task
+async def begins_late() -> None:
+    seen.append("begun")
 
 
 @pytest.fixture(autouse=True)
@@ -279,3 +308,45 @@ def test_jobs_that_another_thread_runs_are_waited_for_together(asynchronous: boo
             assert gather(running, ended) == ("passed", 3)
         thread.join()
         opens.join()
+
+
+def in_threads() -> bool:
+    return any(each.name == "reuse-queue-inline-call" for each in threading.enumerate())
+
+
+async def given_up(wait: Coroutine[Any, Any, object], when: Callable[[], object]) -> None:
+    task = asyncio.create_task(wait)
+    await eventually(when)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_who_gives_up_a_wait_cancels_the_job_and_those_that_it_waits_for():
+    with inline(gated) as jobs:
+        await given_up(waits_for_a_sleeper.aenqueue_and_wait(), lambda: seen)
+        await eventually(lambda: "woken" in seen)
+        await eventually(lambda: all(each.status is JobStatus.CANCELED for each in jobs))
+    assert [each.attempts for each in jobs] == [1, 1]
+    assert seen == ["sleeps", "woken"]
+
+
+async def test_what_a_canceled_function_still_returns_is_dropped():
+    gate.clear()
+    with inline(gated) as jobs:
+        await given_up(pass_the_gate.aenqueue_and_wait(), lambda: jobs)
+        gate.set()
+        await eventually(lambda: not in_threads())
+        with pytest.raises(JobCanceled):
+            pass_the_gate.handle(jobs[0].id).result()
+        assert not pass_the_gate.handle(jobs[0].id).cancel()
+
+
+async def test_a_job_that_is_canceled_while_the_hooks_run_is_not_begun():
+    gate.clear()
+    with inline() as jobs:
+        await given_up(begins_late.aenqueue_and_wait(), lambda: seen)
+        gate.set()
+        await eventually(lambda: jobs and not in_threads())
+    assert (jobs[0].status, jobs[0].attempts) == (JobStatus.CANCELED, 0)
+    assert seen == ["late"]

@@ -65,6 +65,8 @@ class Lines:
         except Exception as error:
             # What redis-py raises where another thread closes a connection in use is no one thing.
             if self._closed.is_set():
+                # A pool takes back what failed as it was made, connected or not.
+                self._client.connection_pool.disconnect()
                 raise RedisUnavailable(_CLOSED) from error
             raise
         if self._closed.is_set():  # meanwhile: nobody else would close what was used here

@@ -9,6 +9,7 @@ import redis
 
 from reuse_queue.broker.connection import Connection, Step, Value, command
 from reuse_queue.broker.lines import MOST_AT_ONCE, AsyncLines, Lines, Words
+from reuse_queue.errors import RedisUnavailable
 from reuse_queue.settings import Settings
 from support.eventually import eventually, eventually_sync
 
@@ -121,3 +122,23 @@ def command_of(*words: Value) -> Step[Any]:
 
 def _ids(raw: redis.Redis) -> set[str]:
     return {str(each["id"]) for each in raw.client_list()}
+
+
+def test_a_line_that_fails_as_it_is_made_while_all_are_closed_is_not_left_open(
+    raw: redis.Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    client = redis.Redis.from_url(settings.redis_url)
+    lines, pool = Lines(client), client.connection_pool
+
+    def hung_up(*_: object) -> bool:
+        if not lines._closed.is_set():
+            lines.close()
+            client.close()
+        raise redis.ConnectionError("the server has hung up")
+
+    before = _ids(raw)
+    monkeypatch.setattr(pool.connection_class, "can_read", hung_up)
+    with pytest.raises(RedisUnavailable):
+        lines.exchange([("PING",)])
+    monkeypatch.undo()
+    eventually_sync(lambda: _ids(raw) <= before, what="it is closed")

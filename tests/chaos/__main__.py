@@ -16,6 +16,7 @@ from chaos.fleet import Fleet
 from chaos.plan import drawn, short
 from reuse_queue.settings import Settings
 from support.arguments import positive
+from support.interrupts import stoppable
 from support.server import programs
 
 _RATE, _SHORT_RATE = 8.0, 12.0
@@ -39,15 +40,19 @@ def main() -> int:
         log_format="json",
     )
     fleet = Fleet(folder, _program(options.server), settings)
-    kept = False
+    kept, keep = False, True
     try:
         kept = _run(fleet, seed, options)
+        keep = options.keep or not kept
+    except KeyboardInterrupt:
+        keep = options.keep
+        raise
     finally:
         fleet.close()
-        if kept and not options.keep:
-            shutil.rmtree(folder)
-        else:
+        if keep:
             sys.stderr.write(f"chaos: ledger and logs are in {folder}\n")
+        else:
+            shutil.rmtree(folder)
     return 0 if kept else 1
 
 
@@ -110,4 +115,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable("chaos", main))

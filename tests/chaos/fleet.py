@@ -48,6 +48,7 @@ class Fleet:
         self.raw: Any = redis.Redis.from_url(self.server.url, socket_timeout=5)
         self.network = Network(str(self.server.socket))
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._closed = False
 
     # -- processes --------------------------------------------------------------------------
 
@@ -132,7 +133,8 @@ class Fleet:
         return [" ".join(_command(each)) for each in processes_in(self.folder)]
 
     def close(self) -> None:
-        """Kill whatever is left."""
+        """Kill whatever is left; nothing is started any more, by faults that heal, say."""
+        self._closed = True
         for process in processes_in(self.folder):
             process.kill()
         for started in self._running.values():
@@ -144,6 +146,8 @@ class Fleet:
     # ---------------------------------------------------------------------------------------
 
     def _start(self, name: str, url: str, *words: str) -> None:
+        if self._closed:
+            raise RuntimeError(f"{name} was to be started after the end")
         path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
         settings = replace(self.settings, redis_url=url)
         own = {"PYTHONPATH": path, "CHAOS_FOLDER": str(self.folder)}

@@ -22,6 +22,7 @@ from chaos.peers import Wait, waits
 from reuse_queue.settings import Settings
 from support.arguments import count, positive
 from support.eventually import eventually_sync
+from support.interrupts import stoppable
 from support.server import programs
 
 if TYPE_CHECKING:
@@ -221,4 +222,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable("recovery", main))

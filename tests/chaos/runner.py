@@ -59,11 +59,9 @@ class Runner:
         with self._supervised():
             self._workload.start()
             self._began = time.monotonic()
-            try:
-                self._inject(plan)
-                self._wait(self._began + seconds)
-            finally:
-                self._workload.stop()
+            self._inject(plan)
+            self._wait(self._began + seconds)
+            self._workload.stop()
             if self._workload.problem is not None:
                 raise self._workload.problem
             under_fire = time.monotonic() - self._began
@@ -90,13 +88,17 @@ class Runner:
             thread.join()
 
     def _inject(self, plan: Sequence[Planned]) -> None:
-        with ThreadPoolExecutor(_MOST_FAULTS_AT_ONCE) as pool:
+        pool = ThreadPoolExecutor(_MOST_FAULTS_AT_ONCE)
+        try:
             done = []
             for number, each in enumerate(plan):
                 self._wait(self._began + each.at_s)
                 done.append(pool.submit(self._upon, number, each.fault))
-        for future in done:
-            future.result()
+            for future in done:
+                future.result()
+        finally:
+            # All are done; or the run is given up, and those that wait for their turn need none.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _upon(self, number: int, fault: Fault) -> None:
         """Let one fault come over the fleet, once what it uses is whole again."""

@@ -71,7 +71,7 @@ class Workload:
         self._rate = rate
         self._stopped = threading.Event()
         self._cancels: list[tuple[float, int, JobHandle[Any]]] = []
-        self._thread = threading.Thread(target=self._run, name="workload")
+        self._thread = threading.Thread(target=self._run, name="workload", daemon=True)
 
     def start(self) -> None:
         """Begin."""

@@ -28,6 +28,7 @@ from soak.figures import MEMORY, Figure, Reading, figures, of_processes, of_redi
 from support.arguments import count
 from support.eventually import eventually_sync
 from support.fleet_processes import ENV, FleetProcesses
+from support.interrupts import stoppable
 from support.lab import processes_in
 from support.server import RedisServer, programs
 
@@ -135,4 +136,4 @@ def role(words: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable("soak", main))

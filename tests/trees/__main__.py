@@ -28,6 +28,7 @@ from reuse_queue.settings import Settings
 from support.arguments import positive
 from support.call_graphs import Node
 from support.fleet_processes import FleetProcesses
+from support.interrupts import stoppable
 from support.server import RedisServer, programs
 from trees.proof import Mishap, Proof, mishaps, trees
 
@@ -61,7 +62,7 @@ def fleet(replicas: int, concurrency: int, seed: int) -> int:
         drain_grace=timedelta(seconds=20),
         kill_grace=timedelta(seconds=0.3),
     )
-    started = FleetProcesses(settings, folder)
+    started, keep = FleetProcesses(settings, folder), True
     try:
         proof = Proof(started, replicas=replicas, concurrency=concurrency)
 
@@ -79,16 +80,20 @@ def fleet(replicas: int, concurrency: int, seed: int) -> int:
 
         check()
         proof.close()
-    except BaseException:
-        print(f"logs and ledger are in {folder}", file=sys.stderr)
+        struck, keep = proof.struck, False
+    except KeyboardInterrupt:
+        keep = False
         raise
     finally:
         started.close()
         server.close()
-    print(f"{replicas} replicas of {concurrency} slots: {EACH} trees, {proof.struck} mishaps")
-    shutil.rmtree(folder)
+        if keep:
+            print(f"logs and ledger are in {folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(folder)
+    print(f"{replicas} replicas of {concurrency} slots: {EACH} trees, {struck} mishaps")
     return EACH
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable("trees", main))

@@ -20,6 +20,7 @@ from typing import Any
 from reuse_queue.policy import StarvationWarning
 from reuse_queue.settings import Settings
 from support.fleet_processes import FleetProcesses
+from support.interrupts import stoppable
 from support.server import RedisServer, programs
 
 SHAPES = {"a recursion": [1] * 50, "a hundred hundreds": [100, 100], "binary": [2] * 12}
@@ -77,4 +78,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stoppable("trees large", main))

@@ -43,13 +43,8 @@ class CoroutinePlace:
             self._loop.call_soon_threadsafe(self._leave)
 
     def enter(self) -> None:
-        """End a wait of another thread's; one that has blocked the loop goes on at once."""
-        if threading.get_ident() == self._thread:
-            self._waits -= 1
-            if not self._waits:
-                self._slots.come_back_at_once(self._call)
-        else:
-            asyncio.run_coroutine_threadsafe(self._enter(at_once=False), self._loop).result()
+        """End a wait of another thread's: on the loop itself nothing may block."""
+        asyncio.run_coroutine_threadsafe(self._enter(at_once=False), self._loop).result()
 
     async def aenter(self, *, at_once: bool) -> None:
         """End one wait."""

@@ -144,6 +144,9 @@ def stuck() -> None:
 async def parent(children: int) -> str:
     """Enqueue children and await them."""
     with noted("parent") as execution:
+        job = current_job()
+        assert job is not None
+        ledger.unsure("child", children, parent=job.id)
         handles = await quick.aenqueue_many([("child",)] * children)
         for handle in handles:
             ledger.accepted(handle.id, "child")

@@ -9,13 +9,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chaos.excuses import Excuse, excuses
 from chaos.found import Found, FoundJob
-from chaos.history import Excuse, History, Run, Story
+from chaos.history import History, Run, Story
 from chaos.kinds import CANCELED, FAILED, FINISHED
+from chaos.losses import Losses
+from chaos.unheard import unheard
 
 SUCCESSFUL, FAILURE = 1, 2
 CANCEL_TAKES_S = 10.0
 """A job that returns later than this after its cancel was asked for should not have."""
+CALM_S = 30.0
+"""After the last fault, and one lease, no job should take longer to its end. Those that were
+scheduled, that outlast their timeouts, or that have to be tried or lost several times, take up to
+10 s by themselves; the rest is for a slow machine."""
 _RESULT = {FINISHED: [SUCCESSFUL], FAILED: [FAILURE], CANCELED: []}
 
 
@@ -32,7 +39,7 @@ class Violation:
 
 
 def check(
-    history: History, found: Found, *, lease: float, max_deliveries: int = 3
+    history: History, found: Found, *, lease: float, calm_s: float = 0.0, max_deliveries: int = 3
 ) -> list[Violation]:
     """Return all violations of all promises.
 
@@ -40,10 +47,15 @@ def check(
         history: what the ledger says.
         found: what Redis has, after everything ended and every process is gone.
         lease: how many seconds a lease lasted.
+        calm_s: how long after the last fault all jobs had ended.
         max_deliveries: how often a job may be lost before it is dead.
     """
-    excuses = history.excuses(lease)
-    violations = [*_left(found), *_counted(found)]
+    known = excuses(history, lease)
+    losses = Losses(excuses=known, pids=history.pids(), lease=lease, max_deliveries=max_deliveries)
+    violations = [*_left(found), *_counted(found), *_calm(calm_s, lease)]
+    violations += [
+        Violation(rule="nothing is made up", text=text) for text in unheard(history, found, known)
+    ]
     stories = dict(history.stories)
     for job in found.jobs.keys() - stories.keys():
         # Written, though nobody was told: it has to end all the same.
@@ -55,9 +67,9 @@ def check(
                 violations.append(_broken("accepted jobs are there", story, "it is gone"))
             continue
         violations += _placed(story, there)
-        violations += _fits(story, there, max_deliveries, excuses)
+        violations += _fits(story, there, losses)
         violations += _true(story, there)
-        violations += _runs(story, excuses)
+        violations += _runs(story, known)
     return violations
 
 
@@ -78,15 +90,12 @@ def _placed(story: Story, there: FoundJob) -> Iterator[Violation]:
         yield _broken("one result record", story, f"it is {there.status}, its records: {kinds}")
 
 
-def _fits(
-    story: Story, there: FoundJob, max_deliveries: int, excuses: list[Excuse]
-) -> Iterator[Violation]:
+def _fits(story: Story, there: FoundJob, losses: Losses) -> Iterator[Violation]:
     """The state is what the job's kind ends in, or what faults and cancels make right."""
     status, rules = there.status, story.rules
-    deaths = 1 if rules.once else max_deliveries
     raised = sum(run.how == "raised" for run in story.runs)
     wrong = ""
-    if status == FAILED and not (_failed(story, raised) or _died(story, there, deaths, excuses)):
+    if status == FAILED and not (_failed(story, raised) or losses.killed(story, there)):
         wrong = f"it failed after {there.losses} losses and {raised} errors"
     elif status == CANCELED and story.canceled is None:
         wrong = "it was canceled, and nobody wanted that"
@@ -106,17 +115,6 @@ def _failed(story: Story, raised: int) -> bool:
     if rules.expires:
         return bool(story.runs)
     return rules.ends == FAILED and not rules.deadly and raised >= rules.raises
-
-
-def _died(story: Story, there: FoundJob, deaths: int, excuses: list[Excuse]) -> bool:
-    """Return whether it was lost as often as kills a job, and has met as many faults.
-
-    What another job has done to its replica is no such fault: that one is charged for it alone.
-    But what may run only once cannot be given back, whoever is to blame.
-    """
-    counts = [each for each in excuses if story.rules.once or each.job in ("", story.job)]
-    met = [each for each in counts if each.until >= story.since]
-    return there.losses >= deaths and len(met) >= there.losses
 
 
 def _in_time(story: Story) -> bool:
@@ -153,6 +151,12 @@ def _runs(story: Story, excuses: list[Excuse]) -> Iterator[Violation]:
 
 def _run(story: Story, execution: str) -> Run | None:
     return next((run for run in story.runs if run.execution == execution), None)
+
+
+def _calm(calm_s: float, lease: float) -> Iterator[Violation]:
+    if calm_s > lease + CALM_S:
+        text = f"all jobs had ended only {calm_s:.1f} s after the last fault"
+        yield Violation(rule="work goes on", text=text)
 
 
 def _left(found: Found) -> Iterator[Violation]:

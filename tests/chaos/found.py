@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 # What may stay when no job runs and no process is left. All else is a trace of something that
 # should have ended.
 _STAYS = re.compile(
-    r"rq:(job:[^:]+|results:[^:]+|queues|(finished|failed|canceled):[^:]+)"
+    r"rq:(job:[^:]+|queues|(finished|failed|canceled):[^:]+)"
     r"|reuse:(environments|fence|leader|\{[^}]+\}:(environment|deaths|decisions|versions|ended))"
 )
 # The list of what a job has enqueued lasts as long as that job's record, or a minute where there is
@@ -21,6 +23,8 @@ _CHILDREN = re.compile(r"reuse:\{[^}]+\}:children:(.+)")
 # What came for a process that had died lasts as long.
 _MAIL = re.compile(r"reuse:mail:.+")
 _MINUTE = 60
+_RESULTS, _MOMENT_S = "rq:results:", 2
+_DEATH = re.compile(r"replica (\S+)(?: on host \S+)? at (\S+): ")
 REGISTRIES = ("finished", "failed", "canceled", "scheduled", "deferred", "wip", "ready")
 
 
@@ -35,6 +39,15 @@ class FoundResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoundDeath:
+    """One loss of a job, as its own record has it."""
+
+    replica: str
+    at: float
+    """By the ledger's clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FoundJob:
     """One job's records."""
 
@@ -42,6 +55,10 @@ class FoundJob:
     status: str
     results: tuple[FoundResult, ...] = ()
     losses: int = 0
+    deaths: tuple[FoundDeath, ...] = ()
+    """The newest ten of its losses."""
+    parent: str = ""
+    """The job that enqueued it."""
     registries: frozenset[str] = frozenset()
     """Where its id is."""
 
@@ -73,11 +90,26 @@ def look(raw: Any, environments: Iterable[str]) -> Found:
     return Found(
         jobs=jobs,
         totals={env: _totals(raw, env) for env in environments},
-        strays=tuple(key for key in keys if not (_STAYS.fullmatch(key) or _lasts(raw, key))),
+        strays=tuple(key for key in keys if not _in_place(raw, key)),
         phantoms=tuple(
             f"{kind}: {job}" for job, kinds in where.items() if job not in jobs for kind in kinds
         ),
     )
+
+
+def _in_place(raw: Any, key: str) -> bool:
+    if key.startswith(_RESULTS):
+        return _has_a_job(raw, key)
+    return bool(_STAYS.fullmatch(key)) or _lasts(raw, key)
+
+
+def _has_a_job(raw: Any, results: str) -> bool:
+    """Return whether a job's result records are not there without it.
+
+    Both go at the same time, but not in the same moment.
+    """
+    job = raw.exists(f"rq:job:{results.removeprefix(_RESULTS)}")
+    return bool(job or -1 != raw.ttl(results) <= _MOMENT_S)
 
 
 def _lasts(raw: Any, key: str) -> bool:
@@ -116,6 +148,8 @@ def _job(fields: dict[bytes, bytes], entries: Any, registries: frozenset[str]) -
         environment=fields.get(b"origin", b"").decode(),
         status=fields.get(b"status", b"").decode(),
         losses=int(fields.get(b"reuse_losses", b"0")),
+        deaths=tuple(map(_death, json.loads(fields.get(b"reuse_deaths", b"[]")))),
+        parent=fields.get(b"reuse_parent", b"").decode().rpartition(":")[0],
         results=tuple(_result(entry) for _, entry in entries),
         registries=registries,
     )
@@ -128,6 +162,14 @@ def _result(entry: dict[bytes, bytes]) -> FoundResult:
         execution=entry.get(b"execution_id", b"").decode(),
         value=None if value is None else json.loads(base64.b64decode(value)),
     )
+
+
+def _death(line: str) -> FoundDeath:
+    told = _DEATH.match(line)
+    if told is None:
+        raise ValueError(f"no line of a death: {line!r}")
+    ago = time.time() - datetime.fromisoformat(told[2]).timestamp()
+    return FoundDeath(replica=told[1], at=time.monotonic() - ago)
 
 
 def _totals(raw: Any, env: str) -> tuple[int, int]:

@@ -1,16 +1,12 @@
-"""The ledger's events as histories of jobs, and which second runs the faults excuse."""
+"""The ledger's events as histories of jobs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from chaos.kinds import KINDS, Kind
-
-# Renewals come every second, with a backoff of up to 2 s after a failure: silences that close
-# together are one, for whoever has to renew a lease between them.
-_NEAR_S = 4.0
 
 
 @dataclass(kw_only=True)
@@ -61,6 +57,8 @@ class Fault:
     """What it was done to, for people."""
     pids: tuple[int, ...] = ()
     """Replicas that it took the jobs of, or may have."""
+    replicas: tuple[str, ...] = ()
+    """The same, by their names, where these are known."""
     hosts: tuple[str, ...] = ()
     """Hosts whose replicas are all among them."""
     stopped: bool = False
@@ -68,34 +66,19 @@ class Fault:
     silence: bool = False
     """It kept `hosts` (all, where there are none) from Redis: those that were away for too long
     have given up their jobs."""
+    hinders: bool = False
+    """It left `hosts` (all, where there are none) their way to Redis, but made it a bad one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Excuse:
-    """Whose runs, between which moments, may have been lost and done again."""
+class Unsure:
+    """An enqueue that may have written jobs of which nobody was told."""
 
-    fault: str
-    since: float
-    until: float
-    pids: frozenset[int] = frozenset()
-    hosts: frozenset[str] = frozenset()
-    everyone: bool = False
-    job: str = ""
-    """The job that did it, if one did."""
-
-    stopped: bool = False
-    """What it has stopped goes on when it is over."""
-
-    def covers(self, run: Run, following: Run) -> bool:
-        """Return whether it explains that a run was followed by another one."""
-        if run.began > self.until or following.began < self.since:
-            return False
-        # What was stopped may go on with what it was given before: then the later run is its.
-        late = self.stopped and following.began <= self.until and self._hit(following)
-        return self._hit(run) or late
-
-    def _hit(self, run: Run) -> bool:
-        return self.everyone or run.pid in self.pids or host_of(run.replica) in self.hosts
+    kind: str
+    jobs: int
+    """How many, at most."""
+    parent: str = ""
+    """The job that enqueued them, if one did: it is told when it goes on."""
 
 
 @dataclass(kw_only=True)
@@ -104,25 +87,11 @@ class History:
 
     stories: dict[str, Story] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    unsure: list[Unsure] = field(default_factory=list)
 
-    def excuses(self, lease: float) -> list[Excuse]:
-        """Return what the faults excuse, where a lease lasts so many seconds."""
-        own = [_taken(fault) for fault in self.faults if fault.pids or not fault.silence]
-        return [*own, *_silences(self.faults, lease), *self._deaths()]
-
-    def _deaths(self) -> Iterator[Excuse]:
-        """Yield the deaths of replicas by their own jobs."""
-        for story in self.stories.values():
-            if story.rules.deadly:
-                for run in story.runs:
-                    if not run.how:
-                        yield Excuse(
-                            fault=story.kind,
-                            since=run.began,
-                            until=run.began,
-                            pids=frozenset({run.pid}),
-                            job=story.job,
-                        )
+    def pids(self) -> dict[str, int]:
+        """Return the process of each replica that ran anything."""
+        return {run.replica: run.pid for each in self.stories.values() for run in each.runs}
 
 
 def told(events: Iterable[dict[str, Any]]) -> History:
@@ -133,8 +102,10 @@ def told(events: Iterable[dict[str, Any]]) -> History:
         facts = dict(event)
         what, at = facts.pop("event"), facts.pop("at")
         if what == "fault":
-            facts |= {name: tuple(facts.get(name, ())) for name in ("pids", "hosts")}
+            facts |= {name: tuple(facts.get(name, ())) for name in ("pids", "replicas", "hosts")}
             history.faults.append(Fault(**facts))
+        elif what == "unsure":
+            history.unsure.append(Unsure(**facts))
         elif what == "ended":
             run = runs[facts["execution"]]
             run.ended, run.how = at, facts["how"]
@@ -164,38 +135,3 @@ def _take(
         )
         runs[run.execution] = run
         story.runs.append(run)
-
-
-def _taken(fault: Fault) -> Excuse:
-    return Excuse(
-        fault=fault.name,
-        since=fault.injected,
-        until=fault.healed,
-        pids=frozenset(fault.pids),
-        hosts=frozenset() if fault.silence else frozenset(fault.hosts),
-        stopped=fault.stopped,
-    )
-
-
-def _silences(faults: Iterable[Fault], lease: float) -> Iterator[Excuse]:
-    """Yield the times in which hosts were away from Redis for too long.
-
-    A replica gives up after two thirds of its lease without a renewal, and its last one may have
-    been a second (and a bit) before the fault.
-    """
-    silent = sorted((each for each in faults if each.silence), key=lambda each: each.injected)
-    hosts = {host for each in silent for host in each.hosts} or {""}
-    for host in hosts:
-        began = ended = float("-inf")
-        for fault in [each for each in silent if not each.hosts or host in each.hosts]:
-            if fault.injected > ended + _NEAR_S:
-                began = fault.injected
-            ended = max(ended, fault.healed)
-            if ended - began > lease * 2 / 3 - 2:
-                yield Excuse(
-                    fault=fault.name,
-                    since=began,
-                    until=ended + lease,
-                    hosts=frozenset({host}),
-                    everyone=not fault.hosts,
-                )

@@ -30,6 +30,10 @@ class Ledger:
         """Note that the application has been told that a job is enqueued."""
         self._write("accepted", job=job, kind=kind)
 
+    def unsure(self, kind: str, jobs: int, parent: str = "") -> None:
+        """Note that up to so many jobs may be there of which nobody may ever be told."""
+        self._write("unsure", kind=kind, jobs=jobs, parent=parent)
+
     def canceled(self, job: str) -> None:
         """Note that the application has asked for a job's end."""
         self._write("canceled", job=job)

@@ -6,7 +6,9 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from chaos.history import Excuse, Fault, History
+from chaos.checker import CALM_S
+from chaos.excuses import Excuse, excuses
+from chaos.history import Fault, History
 from chaos.runner import Outcome
 
 _MOST_SHOWN = 40
@@ -26,8 +28,8 @@ def _lines(outcome: Outcome, seed: int, server: str, lease: float) -> Iterator[s
     yield ""
     accepted = sum(story.accepted is not None for story in stories)
     yield (
-        f"{accepted:,} jobs accepted, {runs:,} executions, {len(history.faults)} faults injected."
-        f" **The checker's verdict: {verdict}.**"
+        f"{accepted:,} jobs accepted, {runs:,} executions, {len(history.faults)} faults injected"
+        f"{_without(outcome.dropped)}. **The checker's verdict: {verdict}.**"
     )
     yield from _problems(outcome)
     yield ""
@@ -35,7 +37,14 @@ def _lines(outcome: Outcome, seed: int, server: str, lease: float) -> Iterator[s
     yield ""
     yield from _faults(history, lease)
     yield ""
-    yield f"All jobs had ended {outcome.calm_s:.1f} s after the last fault was healed."
+    yield (
+        f"All jobs had ended {outcome.calm_s:.1f} s after the last fault was healed and the last"
+        f" job enqueued; {lease + CALM_S:g} s are allowed."
+    )
+
+
+def _without(dropped: list[str]) -> str:
+    return f" ({len(dropped)} found nobody: {', '.join(dropped)})" if dropped else ""
 
 
 def _problems(outcome: Outcome) -> Iterator[str]:
@@ -118,9 +127,9 @@ def _again(history: History, lease: float) -> dict[str, list[float]]:
 
 def _explained(history: History, lease: float) -> Iterator[tuple[Excuse, float]]:
     """Yield each second run with the latest fault that explains it."""
-    excuses = history.excuses(lease)
+    known = excuses(history, lease)
     for story in history.stories.values():
         for run, following in zip(story.runs, story.runs[1:], strict=False):
-            covering = [each for each in excuses if each.covers(run, following)]
+            covering = [each for each in known if each.covers(run, following)]
             if covering and run.how != "raised":
                 yield max(covering, key=lambda each: each.since), following.began

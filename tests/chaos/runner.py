@@ -24,6 +24,8 @@ from support.eventually import eventually_sync
 _ENDED = {b"finished", b"failed", b"canceled"}
 _MOST_FAULTS_AT_ONCE = 8
 _SUPERVISED_EVERY_S = 1.0
+# Where there is nobody to hurt, there is soon again: others are being healed meanwhile.
+_VICTIM_WITHIN_S = 15.0
 
 
 @dataclass(kw_only=True)
@@ -33,11 +35,12 @@ class Outcome:
     history: History
     found: Found
     violations: list[Violation]
-    unsure: int
     seconds: float
     """How long the workload was under fire."""
     calm_s: float
-    """From the last fault's healing to the last job's end."""
+    """From the healing of the last fault, and the last enqueue, to the last job's end."""
+    dropped: list[str] = field(default_factory=list)
+    """Faults that found nobody to hurt."""
     left: list[str] = field(default_factory=list)
     """Processes that outlived the fleet."""
 
@@ -52,6 +55,7 @@ class Runner:
         self._workload = Workload(seed, rate)
         self._locks: dict[str, threading.Lock] = {}
         self._began = 0.0
+        self._dropped: list[str] = []
 
     def run(self, plan: Sequence[Planned], seconds: float) -> Outcome:
         """Return what came of a plan and a workload of so many seconds."""
@@ -108,10 +112,14 @@ class Runner:
             self._do(fault, random.Random(f"{self._seed}-{number}"))
 
     def _do(self, fault: Fault, rng: random.Random) -> None:
+        gives_up = time.monotonic() + _VICTIM_WITHIN_S
         injected = time.monotonic()
-        harm = fault.inject(self._fleet, rng)
-        if harm is None:
-            return
+        while (harm := fault.inject(self._fleet, rng)) is None:
+            if time.monotonic() > gives_up:
+                self._dropped.append(fault.name)
+                return
+            time.sleep(0.1)
+            injected = time.monotonic()
         time.sleep(fault.lasts_s)
         fault.heal(self._fleet)
         app.ledger.fault(
@@ -120,9 +128,11 @@ class Runner:
             healed=time.monotonic(),
             what=harm.what,
             pids=harm.pids,
+            replicas=harm.replicas,
             hosts=harm.hosts,
             stopped=harm.stopped,
             silence=harm.silence,
+            hinders=harm.hinders,
         )
 
     def _calm(self) -> float:
@@ -155,15 +165,16 @@ class Runner:
             history,
             found,
             lease=settings.lease.total_seconds(),
+            calm_s=calm,
             max_deliveries=settings.max_deliveries,
         )
         return Outcome(
             history=history,
             found=found,
             violations=violations,
-            unsure=self._workload.unsure,
             seconds=seconds,
             calm_s=calm,
+            dropped=self._dropped,
             left=self._fleet.left(),
         )
 

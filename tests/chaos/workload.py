@@ -64,8 +64,6 @@ class Workload:
 
     def __init__(self, seed: int, rate: float) -> None:
         self.accepted: list[JobHandle[Any]] = []
-        self.unsure = 0
-        """Enqueues that raised: nobody was told anything."""
         self.problem: BaseException | None = None
         self._rng = random.Random(seed)
         self._rate = rate
@@ -105,7 +103,7 @@ class Workload:
         try:
             handles = task.enqueue_many(calls)
         except RedisUnavailable:
-            self.unsure += 1
+            app.ledger.unsure(kind, len(calls))
             return
         for handle in handles:
             app.ledger.accepted(handle.id, kind)

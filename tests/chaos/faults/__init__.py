@@ -20,9 +20,11 @@ class Harm:
 
     what: str = ""
     pids: tuple[int, ...] = ()
+    replicas: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     stopped: bool = False
     silence: bool = False
+    hinders: bool = False
 
 
 @dataclass(kw_only=True)

@@ -22,7 +22,8 @@ class Latency(Fault):
 
     def inject(self, fleet: Fleet, rng: random.Random) -> Harm:
         fleet.network.latency_s = rng.uniform(*_LATE_S)
-        return Harm(what=f"{FAR}, up to {fleet.network.latency_s * 1000:.0f} ms")
+        what = f"{FAR}, up to {fleet.network.latency_s * 1000:.0f} ms"
+        return Harm(what=what, hosts=(FAR,), hinders=True)
 
     def heal(self, fleet: Fleet) -> None:
         fleet.network.latency_s = 0.0
@@ -41,7 +42,7 @@ class Resets(Fault):
             fleet.network.reset()
             time.sleep(rng.uniform(*_BETWEEN_RESETS_S))
         self.lasts_s = 0.0
-        return Harm(what=FAR)
+        return Harm(what=FAR, hosts=(FAR,), hinders=True)
 
 
 @dataclass(kw_only=True)

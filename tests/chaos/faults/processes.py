@@ -57,7 +57,7 @@ class KillReplica(Fault):
         victim = rng.choice(there)
         if not _killed(victim.process):
             return None
-        return Harm(what=victim.name, pids=(victim.process.pid,))
+        return Harm(what=victim.name, pids=(victim.process.pid,), replicas=(victim.name,))
 
 
 @dataclass(kw_only=True)
@@ -133,6 +133,7 @@ class KillAll(Fault):
         return Harm(
             what=", ".join(harm.what for _, harm in harms),
             pids=tuple(pid for _, harm in harms for pid in harm.pids),
+            replicas=tuple(name for _, harm in harms for name in harm.replicas),
             hosts=tuple(host for _, harm in harms for host in harm.hosts),
         )
 
@@ -156,7 +157,8 @@ class StopReplica(Fault):
         victim = rng.choice(there)
         self._victim = [victim.process]
         _suspend(self._victim)
-        return Harm(what=victim.name, pids=(victim.process.pid,), stopped=True)
+        pids, replicas = (victim.process.pid,), (victim.name,)
+        return Harm(what=victim.name, pids=pids, replicas=replicas, stopped=True)
 
     def heal(self, fleet: Fleet) -> None:
         _resume(self._victim)

@@ -89,4 +89,4 @@ class KillClients(Fault):
                             own.client_kill_filter(_id=client["id"])
                 time.sleep(rng.uniform(*_BETWEEN_KILLS_S))
         self.lasts_s = 0.0
-        return Harm()
+        return Harm(hinders=True)

@@ -1,13 +1,14 @@
 """The checker finds every wrong history, and only those."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chaos.checker import Violation, check
-from chaos.found import Found, FoundJob, FoundResult
-from chaos.history import Fault, History, Run, Story, told
+from chaos.found import Found, FoundDeath, FoundJob, FoundResult
+from chaos.history import Fault, History, Run, Story, Unsure, told
 from chaos.ledger import Ledger, read
 
 LEASE = 6.0
@@ -31,14 +32,21 @@ def job(status: str = "finished", *kinds: int, by: str = "e1", **more: Any) -> F
     return FoundJob(environment="main", status=status, results=results, **given)
 
 
+def died(*deaths: tuple[str, float], **more: Any) -> FoundJob:
+    """Return a job that was lost with these replicas, at these moments, and is dead."""
+    lost = tuple(FoundDeath(replica=replica, at=at) for replica, at in deaths)
+    return job("failed", losses=len(lost), deaths=lost, **more)
+
+
 def broken(told: Story | None, there: FoundJob | None, *faults: Fault, **more: Any) -> set[str]:
     """Return the rules that one job's history breaks."""
     totals = {"main": (int(bool(there and there.status == "finished")),) * 1 + (0,)}
     if there is not None and there.status == "failed":
         totals = {"main": (0, 1)}
+    unsure, calm_s = more.pop("unsure", []), more.pop("calm_s", 0.0)
     found = Found(**{"jobs": {"j": there} if there else {}, "totals": totals, **more})
-    history = History(stories={"j": told} if told else {}, faults=list(faults))
-    return {each.rule for each in check(history, found, lease=LEASE)}
+    history = History(stories={"j": told} if told else {}, faults=list(faults), unsure=unsure)
+    return {each.rule for each in check(history, found, lease=LEASE, calm_s=calm_s)}
 
 
 def killed(at: float, **more: Any) -> Fault:
@@ -49,7 +57,14 @@ def silent(since: float, until: float, *hosts: str) -> Fault:
     return Fault(name="cut", injected=since, healed=until, hosts=hosts, silence=True)
 
 
+def cut(since: float, until: float, *hosts: str) -> Fault:
+    return Fault(name="resets", injected=since, healed=until, hosts=hosts, hinders=True)
+
+
 RERUN = (run(at=10, how=""), run("e2", at=20))
+ONCE = (("main-a-123", 11.0),)
+THRICE = (("main-a-1", 11.0), ("main-b-2", 12.0), ("main-a-3", 13.0))
+THREE_KILLS = tuple(killed(at, pids=(), replicas=(name,)) for name, at in THRICE)
 
 
 # -- right ones -------------------------------------------------------------------------------
@@ -59,7 +74,7 @@ RERUN = (run(at=10, how=""), run("e2", at=20))
     ("told", "there", "faults"),
     [
         (story(run()), job(), ()),
-        (None, job("failed", losses=3), (killed(10),) * 3),
+        (story(), died(*THRICE), THREE_KILLS),
         (story(kind="unwanted", canceled=10.0), job("canceled"), ()),
         (story(run(how="canceled"), kind="unwanted", canceled=11.0), job("canceled"), ()),
         (
@@ -73,16 +88,24 @@ RERUN = (run(at=10, how=""), run("e2", at=20))
         (story(*RERUN), job(by="e2"), (silent(11, 17, "a"),)),
         (story(*RERUN), job(by="e2"), (silent(11, 12, "a"), silent(14, 16, "a"))),
         (story(run(), run("e2", at=20)), job(by="e2"), (killed(11),)),
+        (story(run(), run("e2", at=20)), job(by="e2"), (killed(16), silent(10.5, 12))),
+        (story(run(), run("e2", at=20)), job(by="e2"), (killed(16), cut(10.5, 12, "a"))),
         (
             story(run(), run("e2", at=20, pid=2)),
             job(),
             (killed(11, pids=(2,), healed=21, stopped=True),),
         ),
-        (story(run(how=""), kind="once"), job("failed", losses=1), (killed(11),)),
+        (story(run(how=""), kind="once"), died(*ONCE), (killed(11),)),
+        (story(run(how=""), kind="once"), died(*ONCE), (killed(11, pids=(), hosts=("a",)),)),
+        (story(kind="once"), died(*ONCE), (killed(11, pids=(), hosts=("a",)),)),
         (story(*RERUN, kind="segfault"), job(by="e2", losses=1), ()),
         (story(run(how="canceled"), kind="late"), job("failed"), ()),
         (story(run(how=""), kind="stuck"), job("failed"), ()),
-        (story(*[run(how="")] * 3, kind="poison"), job("failed", losses=3), ()),
+        (
+            story(*(run(how="", at=at, replica=name) for name, at in THRICE), kind="poison"),
+            died(*THRICE),
+            (),
+        ),
     ],
 )
 def test_a_right_history_breaks_no_rule(told: Story, there: FoundJob, faults: tuple[Fault, ...]):
@@ -102,7 +125,48 @@ def test_a_job_without_an_end_is_found(status: str):
 
 
 def test_a_job_without_an_end_that_nobody_was_told_of_is_found():
-    assert broken(None, job("started")) == {"every job ends"}
+    unsure = [Unsure(kind="quick", jobs=1)]
+    assert broken(None, job("started"), unsure=unsure) == {"every job ends"}
+
+
+@pytest.mark.parametrize("unsure", [[], [Unsure(kind="slow", jobs=9)]])
+def test_a_job_that_nobody_has_enqueued_is_found(unsure: list[Unsure]):
+    told = story(run(), accepted=None)
+    assert broken(told, job(), unsure=unsure) == {"nothing is made up"}
+
+
+@pytest.mark.parametrize(("jobs", "rules"), [(2, set()), (1, {"nothing is made up"})])
+def test_more_jobs_than_an_enqueue_without_an_answer_has_made_are_found(jobs: int, rules: set[str]):
+    history = History(unsure=[Unsure(kind="quick", jobs=jobs)])
+    found = Found(jobs={"j": job("failed"), "k": job("failed")}, totals={"main": (0, 2)})
+    found_rules = {each.rule for each in check(history, found, lease=LEASE)}
+    assert found_rules - {"the right state"} == rules
+
+
+@pytest.mark.parametrize(
+    ("parent", "faults", "children", "is_found"),
+    [
+        (run("e0", how=""), (killed(11),), 2, False),
+        (run("e0", how=""), (killed(11),), 1, True),
+        (run("e0", how=""), (), 2, True),
+        (run("e0"), (killed(11),), 2, True),
+    ],
+)
+def test_only_a_parent_that_a_fault_has_cut_off_may_have_children_it_never_heard_of(
+    parent: Run, faults: tuple[Fault, ...], children: int, is_found: bool
+):
+    history = History(
+        stories={
+            "p": Story(job="p", kind="parent", accepted=9.0, runs=[parent]),
+            "j": story(run(), kind="child", accepted=None),
+            "k": Story(job="k", kind="child", runs=[run()]),
+        },
+        faults=list(faults),
+        unsure=[Unsure(kind="child", jobs=children, parent="p")],
+    )
+    found = Found(jobs={"j": job(parent="p"), "k": job(parent="p")}, totals={"main": (2, 0)})
+    rules = {each.rule for each in check(history, found, lease=LEASE)}
+    assert ("nothing is made up" in rules) == is_found
 
 
 @pytest.mark.parametrize("registries", [set(), {"failed"}, {"finished", "failed"}, {"wip"}])
@@ -116,16 +180,13 @@ def test_a_second_result_record_is_found():
 
 
 def test_a_missing_result_record_is_found():
-    there = job("failed", losses=3)
-    there = FoundJob(
-        environment="main", status="failed", losses=3, registries=there.registries, results=()
-    )
-    assert broken(story(run(how="")), there, *[killed(11)] * 3) == {"one result record"}
+    there = replace(died(*THRICE), results=())
+    assert broken(story(), there, *THREE_KILLS) == {"one result record"}
 
 
 def test_a_failure_with_a_record_of_success_is_found():
-    there = job("failed", 1, losses=3)
-    assert broken(story(run()), there, *[killed(11)] * 3) == {"one result record"}
+    there = replace(died(*THRICE), results=job().results)
+    assert broken(story(run()), there, *THREE_KILLS, killed(11)) == {"one result record"}
 
 
 def test_a_result_of_a_canceled_job_is_found():
@@ -137,14 +198,36 @@ def test_a_failure_that_nothing_explains_is_found():
     assert broken(story(run()), job("failed")) == {"the right state"}
 
 
-def test_a_failure_by_more_losses_than_there_were_faults_is_found():
-    there = job("failed", losses=3)
-    assert broken(story(run(how="")), there, killed(11)) == {"the right state"}
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (),
+        THREE_KILLS[:2],
+        (*THREE_KILLS[:2], killed(99, pids=(), replicas=("main-a-3",))),
+        (*THREE_KILLS[:2], killed(11, pids=(), hosts=("b",))),
+        (killed(11, pids=(), hosts=("a",)), THREE_KILLS[1]),
+    ],
+)
+def test_a_failure_by_a_loss_that_no_fault_of_its_own_explains_is_found(
+    faults: tuple[Fault, ...],
+):
+    assert broken(story(), died(*THRICE), *faults) == {"the right state"}
+
+
+def test_a_failure_by_a_fault_of_another_host_is_found():
+    told = story(run(how=""), kind="once")
+    fault = killed(11, pids=(), hosts=("b",))
+    assert broken(told, died(*ONCE), fault) == {"the right state"}
+    assert broken(told, died(("main-b-9", 11.0)), fault) == {"the right state"}
+
+
+def test_a_failure_by_losses_of_which_its_record_tells_nothing_is_found():
+    there = job("failed", losses=3, deaths=())
+    assert broken(story(), there, *THREE_KILLS) == {"the right state"}
 
 
 def test_a_failure_before_all_losses_that_are_allowed_is_found():
-    there = job("failed", losses=2)
-    assert broken(story(run(how="")), there, *[killed(11)] * 3) == {"the right state"}
+    assert broken(story(), died(*THRICE[:2]), *THREE_KILLS) == {"the right state"}
 
 
 def test_a_failure_before_all_tries_were_made_is_found():
@@ -202,11 +285,29 @@ def test_a_second_run_of_what_may_run_once_is_found_whatever_happened():
         killed(11, pids=()),
         silent(11, 12.5),
         silent(11, 17, "b"),
+        cut(11, 17, "a"),
     ],
 )
 def test_a_second_run_that_no_fault_explains_is_found(fault: Fault | None):
     faults = () if fault is None else (fault,)
     assert broken(story(*RERUN), job(by="e2"), *faults) == {"again only after a fault"}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        (killed(3600),),
+        (killed(3600, pids=(), hosts=("a",)),),
+        (killed(3600, healed=3610, stopped=True),),
+        (silent(3600, 3610),),
+        (killed(3600), silent(10.5, 12)),
+        (killed(3600), silent(3500, 3601)),
+        (killed(3600), cut(10.5, 3601, "b")),
+    ],
+)
+def test_a_second_run_long_after_the_first_was_recorded_is_found(faults: tuple[Fault, ...]):
+    told = story(run(at=10, ended=11.0), run("e2", at=3700))
+    assert broken(told, job(by="e2"), *faults) == {"again only after a fault"}
 
 
 def test_a_second_run_after_a_neighbour_that_kills_later_replicas_is_found():
@@ -219,15 +320,16 @@ def test_a_second_run_after_a_neighbour_that_kills_later_replicas_is_found():
 
 
 def test_a_job_that_died_of_its_neighbour_is_found():
-    deadly = Story(job="k", kind="poison", runs=[run(f"e{n}", how="") for n in range(3)])
-    found = Found(jobs={"j": job("failed", losses=3)}, totals={"main": (0, 1)})
-    history = History(stories={"j": story(run(how=""), kind="beside"), "k": deadly})
+    deaths = [run(f"e{at}", how="", at=at, replica=name) for name, at in THRICE]
+    deadly = Story(job="k", kind="poison", runs=deaths)
+    found = Found(jobs={"j": died(*THRICE)}, totals={"main": (0, 1)})
+    history = History(stories={"j": story(kind="beside"), "k": deadly})
     assert [each.rule for each in check(history, found, lease=LEASE)] == ["the right state"]
 
 
 def test_what_may_run_only_once_dies_of_its_neighbour_too():
     deadly = Story(job="k", kind="poison", runs=[run("e9", at=11, how="")])
-    found = Found(jobs={"j": job("failed", losses=1)}, totals={"main": (0, 1)})
+    found = Found(jobs={"j": died(*ONCE)}, totals={"main": (0, 1)})
     history = History(stories={"j": story(run(how=""), kind="once beside"), "k": deadly})
     assert check(history, found, lease=LEASE) == []
 
@@ -249,6 +351,11 @@ def test_an_entry_of_a_registry_without_a_job_is_found():
     assert broken(None, None, phantoms=("wip: j",)) == {"nothing is left"}
 
 
+def test_a_standstill_after_the_last_fault_is_found():
+    assert broken(story(run()), job(), calm_s=LEASE + 20) == set()
+    assert broken(story(run()), job(), calm_s=LEASE + 31) == {"work goes on"}
+
+
 @pytest.mark.parametrize("totals", [(2, 0), (0, 0), (1, 1)])
 def test_counters_that_are_wrong_are_found(totals: tuple[int, int]):
     assert broken(story(run()), job(), totals={"main": totals}) == {"counters agree"}
@@ -265,6 +372,7 @@ def test_a_ledger_tells_the_history_that_was_written_into_it(tmp_path: Path):
     ledger.ended("e1", "canceled")
     ledger.began("k", "e2", "child", "main-b-123")
     ledger.fault(name="SIGKILL", injected=1.0, healed=2.0, pids=(1, 2), hosts=("a",))
+    ledger.unsure("burst", 7)
     ledger.close()
     history = told(read(tmp_path / "ledger"))
     told_of, unheard = history.stories["j"], history.stories["k"]
@@ -277,6 +385,7 @@ def test_a_ledger_tells_the_history_that_was_written_into_it(tmp_path: Path):
     assert history.faults == [
         Fault(name="SIGKILL", injected=1.0, healed=2.0, pids=(1, 2), hosts=("a",))
     ]
+    assert history.unsure == [Unsure(kind="burst", jobs=7)]
 
 
 def test_a_violation_says_what_happened_to_which_job():

@@ -115,6 +115,7 @@ class Scaling:
             keys.wake_channel(),
             keys.orders_channel(""),
             records.milliseconds(self._settings.lease),
+            keys.host(""),
             token,
             decision_text(decision),
             *(word for action in decision.actions for word in _words(action)),

@@ -103,6 +103,10 @@ class FleetProcesses:
         words = (sys.executable, "-m", "reuse_agent", "--host", host, *words, target)
         return self._start(f"agent-{host}", *through, *words)
 
+    def program(self, text: str, through: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start a program of the application's, by a command that runs commands if one is given."""
+        return self._start("program", *through, sys.executable, "-c", text)
+
     def serve(self, *words: str) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
         """Start a scaler and an agent, and return them once the environment is on offer."""
         started = self.scaler(), self.agent("a", *words)

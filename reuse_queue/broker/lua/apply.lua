@@ -1,6 +1,6 @@
 -- apply: carry out a decision of the leading scaler; each action only where it still fits.
 -- KEYS  those of orders, then 5 leader, 6 decisions, 7 queue, 8 urgent, 9 scheduled
--- ARGV  those of orders, then 7 token, 8 the decision (JSON) without its actions, then for each
+-- ARGV  those of orders, then 8 token, 9 the decision (JSON) without its actions, then for each
 --       action: kind, replica, host, version, reason, 1 to force it, the same as JSON
 -- returns how many actions took effect; -1 another one leads (nothing written)
 -- flags allow-oom
@@ -8,7 +8,7 @@
 -- include decoded
 -- include demand
 local KEPT = 1000
-if redis.call('GET', KEYS[5]) ~= ARGV[7] then
+if redis.call('GET', KEYS[5]) ~= ARGV[8] then
   return -1
 end
 
@@ -21,7 +21,7 @@ local function wanted()
   return jobs
 end
 
-local decision = cjson.decode(ARGV[8])
+local decision = cjson.decode(ARGV[9])
 local seen = redis.call('HMGET', env_key, 'state', 'degraded')
 if decision.state == 'dormant' and wanted() > 0 then
   -- A job came since the snapshot: the next look sees it.
@@ -38,7 +38,7 @@ if (seen[2] or '') ~= decision.degraded then
 end
 
 local done = {}
-for at = 9, #ARGV, 7 do
+for at = 10, #ARGV, 7 do
   local kind, name, host, version, reason, force, text = unpack(ARGV, at, at + 6)
   local acts = kind == 'start' and start(name, host, version)
     or kind == 'drain' and drain(name, reason, force == '1') or kind == 'undrain' and undrain(name)
@@ -52,6 +52,6 @@ local before = decoded(last and last[2][2])
 if #done > 0 or seen[1] ~= decision.state or before.reason ~= decision.reason
   or before.unschedulable ~= decision.unschedulable or before.degraded ~= decision.degraded then
   redis.pcall('XADD', KEYS[6], 'MAXLEN', '~', KEPT, '*', 'decision',
-    string.sub(ARGV[8], 1, -2) .. ', "actions": [' .. table.concat(done, ', ') .. ']}')
+    string.sub(ARGV[9], 1, -2) .. ', "actions": [' .. table.concat(done, ', ') .. ']}')
 end
 return #done

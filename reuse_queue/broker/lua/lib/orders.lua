@@ -1,8 +1,8 @@
 -- orders: what the scaler may do to a replica: each looks again whether it still fits.
 -- KEYS  those of roll, then 4 hosts
--- ARGV  those of roll, then 6 lease (ms)
+-- ARGV  those of roll, then 6 lease (ms), 7 what the hash of a host starts with
 -- include drain
--- Of the record of a replica: facts.FORMAT.
+-- Of the record of a replica: facts.FORMAT. An agent that is older gets an order of its own format.
 local FORMAT = 1
 local function start(name, host, version)
   local lease = tonumber(redis.call('ZSCORE', KEYS[4], host) or 0)
@@ -10,8 +10,9 @@ local function start(name, host, version)
     or redis.call('EXISTS', replica_key(name)) == 1 then
     return false
   end
+  local known = tonumber(redis.pcall('HGET', ARGV[7] .. host, 'format')) or 1
   redis.call('HSET', replica_key(name), 'environment', env, 'host', host, 'version', version,
-    'state', 'ordered', 'ordered_at', now_ms, 'format', FORMAT)
+    'state', 'ordered', 'ordered_at', now_ms, 'format', math.min(FORMAT, known))
   redis.call('ZADD', replicas_key, now_ms + tonumber(ARGV[6]), name)
   redis.call('SADD', own .. 'assigned:' .. host, name)
   redis.call('PUBLISH', orders .. host, env)

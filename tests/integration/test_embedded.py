@@ -16,13 +16,14 @@ from reuse_queue.embedded import DATA_FOLDER, EmbeddedRedis, Program, identified
 from reuse_queue.errors import FolderInUse, RedisNotInstalled, RedisUnavailable
 from reuse_queue.settings import DEFAULT_REDIS_URL
 from support.eventually import eventually_sync
+from support.lacking import lacking
 from support.server import programs
 
 
 @pytest.fixture(params=[*programs()] or [""])
 def program(request: pytest.FixtureRequest) -> Program:
     if not request.param:
-        pytest.skip("no Redis server here")
+        lacking("no Redis server here")
     found = identified(programs()[request.param])
     assert found is not None
     return found

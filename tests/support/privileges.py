@@ -1,4 +1,8 @@
-"""What only root may do to a machine, undone by whoever did it; elsewhere the test is skipped."""
+"""What only root may do to a machine, undone by whoever did it.
+
+Most of it takes more than root has in most containers. Where the kernel has taken that from root,
+no package brings it, and the test is skipped even in CI; else see `lacking`.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,27 @@ from pathlib import Path
 
 import pytest
 
+from support.lacking import lacking
+
+# Bits of CapEff in /proc/self/status.
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+
 
 def needs(*programs: str, root: bool = False) -> None:
-    """Skip the test, saying why, where it cannot be done."""
+    """Go on where these programs are there, and nothing keeps root from what it is asked for."""
     if root and os.geteuid() != 0:
-        pytest.skip("only root may do this to a machine")
+        lacking("only root may do this to a machine")
     for program in programs:
         if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+            lacking(f"{program} is not installed")
+    if root and (missing := withheld(Path("/proc/self/status").read_text())):
+        pytest.skip(f"this machine's root has no {' and no '.join(missing)}: it is in a container")
+
+
+def withheld(status: str) -> list[str]:
+    """Return the capabilities that a process lacks, by its /proc/<pid>/status."""
+    mask = next(int(line.split()[1], 16) for line in status.splitlines() if "CapEff" in line)
+    return [name for name, bit in _CAPABILITIES.items() if not mask >> bit & 1]
 
 
 def run(*words: str) -> None:
@@ -28,10 +45,10 @@ def run(*words: str) -> None:
 
 
 def may(*words: str) -> None:
-    """Run a command; where even root may not, skip the test."""
+    """Run a command that a machine may refuse."""
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=20)
     if done.returncode != 0:
-        pytest.skip(f"not possible here: {' '.join(words)}: {done.stderr.strip()}")
+        lacking(f"not possible here: {' '.join(words)}: {done.stderr.strip()}")
 
 
 @contextlib.contextmanager

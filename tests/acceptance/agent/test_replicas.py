@@ -14,6 +14,7 @@ from reuse_queue.facts import Death
 from reuse_queue.job import JobStatus
 from support.eventually import eventually
 from support.lab import ENV, TASKS, Lab
+from support.memory_group import memory_group
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -197,23 +198,16 @@ async def test_a_replica_that_cannot_be_forked_is_a_death(lab: Lab, where: str):
 
 
 @pytest.fixture
-def memory_group(tmp_path: Path) -> Iterator[Path]:
-    """A control group of its own that allows 300 MB."""
-    group = Path("/sys/fs/cgroup/memory") / f"reuse-queue-{os.getpid()}"
-    try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error}")
-    (group / "memory.limit_in_bytes").write_text(str(300 * 2**20))
-    yield group
-    group.rmdir()
+def group() -> Iterator[Path]:
+    with memory_group(300) as made:
+        yield made
 
 
-async def test_a_replica_that_uses_too_much_memory_dies_of_that(lab: Lab, memory_group: Path):
+async def test_a_replica_that_uses_too_much_memory_dies_of_that(lab: Lab, group: Path):
     lab.write(
         TASKS + "@env.task\nasync def eat() -> None: bytearray(10**9)[::4096] = b'x' * 244141\n"
     )
-    lab.start(group=memory_group)
+    lab.start(group=group)
     [name] = await lab.order()
     await lab.ready(name)
     job = await lab.enqueue("eat")

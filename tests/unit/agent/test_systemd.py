@@ -10,12 +10,10 @@ import pytest
 from reuse_queue.cli import commands
 from reuse_queue.settings import Settings
 from support.documents import ROOT, parse
+from support.lacking import lacking
 
 UNITS = ROOT / "workers/systemd"
 NAMES = ("reuse-queue-agent", "reuse-queue-scaler")
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="no systemd-analyze here"
-)
 
 
 def values(name: str) -> dict[str, str]:
@@ -36,9 +34,10 @@ def test_an_agent_has_the_time_to_drain_before_it_is_killed() -> None:
     assert int(values("reuse-queue-agent")["TimeoutStopSec"]) > needs.total_seconds() + 10
 
 
-@needs_systemd
 @pytest.mark.parametrize("name", NAMES)
 def test_systemd_understands_it_and_calls_it_safe(name: str, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        lacking("systemd-analyze is not installed (Debian: apt-get install systemd)")
     text = (UNITS / f"{name}.service").read_text()
     program = values(name)["ExecStart"].split()[0]
     unit = tmp_path / f"{name}.service"

@@ -129,7 +129,10 @@ def test_a_job_without_an_end_that_nobody_was_told_of_is_found():
     assert broken(None, job("started"), unsure=unsure) == {"every job ends"}
 
 
-@pytest.mark.parametrize("unsure", [[], [Unsure(kind="slow", jobs=9)]])
+@pytest.mark.parametrize(
+    "unsure",
+    [[], [Unsure(kind="slow", jobs=9)], [Unsure(kind="quick", jobs=9, parent="p")]],
+)
 def test_a_job_that_nobody_has_enqueued_is_found(unsure: list[Unsure]):
     told = story(run(), accepted=None)
     assert broken(told, job(), unsure=unsure) == {"nothing is made up"}

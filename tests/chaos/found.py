@@ -6,7 +6,8 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,7 +25,7 @@ _CHILDREN = re.compile(r"reuse:\{[^}]+\}:children:(.+)")
 _MAIL = re.compile(r"reuse:mail:.+")
 _MINUTE = 60
 _RESULTS, _MOMENT_S = "rq:results:", 2
-_DEATH = re.compile(r"replica (\S+)(?: on host \S+)? at (\S+): ")
+_DEATH = re.compile(r'"replica (\S+)(?: on host \S+)? at (\S+): ')
 REGISTRIES = ("finished", "failed", "canceled", "scheduled", "deferred", "wip", "ready")
 
 
@@ -148,7 +149,7 @@ def _job(fields: dict[bytes, bytes], entries: Any, registries: frozenset[str]) -
         environment=fields.get(b"origin", b"").decode(),
         status=fields.get(b"status", b"").decode(),
         losses=int(fields.get(b"reuse_losses", b"0")),
-        deaths=tuple(map(_death, json.loads(fields.get(b"reuse_deaths", b"[]")))),
+        deaths=tuple(_deaths(fields.get(b"reuse_deaths", b""))),
         parent=fields.get(b"reuse_parent", b"").decode().rpartition(":")[0],
         results=tuple(_result(entry) for _, entry in entries),
         registries=registries,
@@ -164,12 +165,12 @@ def _result(entry: dict[bytes, bytes]) -> FoundResult:
     )
 
 
-def _death(line: str) -> FoundDeath:
-    told = _DEATH.match(line)
-    if told is None:
-        raise ValueError(f"no line of a death: {line!r}")
-    ago = time.time() - datetime.fromisoformat(told[2]).timestamp()
-    return FoundDeath(replica=told[1], at=time.monotonic() - ago)
+def _deaths(field: bytes) -> Iterator[FoundDeath]:
+    """Yield those that can be read: what is missing then, the checker misses."""
+    for replica, stamp in _DEATH.findall(field.decode(errors="replace")):
+        with suppress(ValueError):
+            ago = time.time() - datetime.fromisoformat(stamp).timestamp()
+            yield FoundDeath(replica=replica, at=time.monotonic() - ago)
 
 
 def _totals(raw: Any, env: str) -> tuple[int, int]:

@@ -42,3 +42,9 @@ def test_each_loss_is_told_with_its_replica_and_its_moment(raw: redis.Redis):
     assert second.at - first.at == pytest.approx(9.75, abs=0.5)
     ten = datetime(2026, 11, 28, 10, tzinfo=UTC).timestamp()
     assert time.monotonic() - first.at == pytest.approx(time.time() - ten, abs=1)
+
+
+def test_of_losses_that_nobody_can_read_nothing_is_told(raw: redis.Redis):
+    for odd in ("[", "\xff", "7", '["replica a-host-1 at noon: killed"]'):
+        raw.hset("rq:job:j", mapping={"reuse_losses": 1, "reuse_deaths": odd})
+        assert look(raw, ["a"]).jobs["j"].deaths == ()

@@ -35,6 +35,8 @@ class Lead:
         self.token = f"{connection.settings.host}:{os.getpid()}:{os.urandom(8).hex()}"
         self.fence = 0
         self._until = 0.0
+        self._leads = False
+        """It took the lead, and has not heard yet that another one did."""
         self._taken = asyncio.Event()
         self._probe: AsyncLines | None = None
 
@@ -51,9 +53,9 @@ class Lead:
 
     def lose(self) -> None:
         """Take note that another one leads."""
-        if self.held:
+        if self._leads:
             log.warning("lead lost")
-        self._until = 0.0
+        self._until, self._leads = 0.0, False
 
     async def keep(self) -> None:
         """Take the lead whenever it is free, and renew it, until canceled."""
@@ -77,7 +79,7 @@ class Lead:
     async def resign(self) -> None:
         """Give the lead up, so that a standby need not wait for its end."""
         if self.held:
-            self._until = 0.0
+            self._until, self._leads = 0.0, False
             async with asyncio.timeout(TTL.total_seconds()):
                 await self._connection.arun(self._scaling.resign(self.token))
             log.info("lead resigned")
@@ -91,5 +93,5 @@ class Lead:
             return
         if fence != self.fence:
             log.info("lead taken", fence=fence)
-        self.fence, self._until = fence, sent + TTL.total_seconds()
+        self.fence, self._until, self._leads = fence, sent + TTL.total_seconds(), True
         self._taken.set()

@@ -89,6 +89,11 @@ class FleetProcesses:
         """Let the processes that start from now on have other settings than the test."""
         self._theirs = replace(self.settings, **changes)
 
+    def at_start(self, line: str) -> None:
+        """Let the processes that start from now on run a line of Python before all else."""
+        with (self.folder / "start" / "sitecustomize.py").open("a") as starts:
+            starts.write(f"{line}\n")
+
     # -- processes --------------------------------------------------------------------------
 
     def scaler(self, through: Sequence[str] = ()) -> subprocess.Popen[bytes]:

@@ -27,7 +27,8 @@ from reuse_queue.messages import (
 from reuse_queue.settings import Settings
 
 log = structlog.get_logger()
-_FORKS_WITHIN_S = 20.0
+FORKS_WITHIN_S = 20.0
+"""A zygote that takes longer for a fork is killed: it hangs, or stands still."""
 
 
 class NotStarted(ReuseQueueError):
@@ -93,7 +94,7 @@ class Zygote:
         """Start a replica that gets the two descriptors, and return its process.
 
         Raises:
-            NotStarted: there is no such process.
+            NotStarted: there is no such process. If it took too long, the zygote is killed.
         """
         if self.loaded is None or not self.serves:
             raise NotStarted("its zygote serves no more")
@@ -124,16 +125,25 @@ class Zygote:
         self._forks[replica] = answer
         try:
             send(self._channel, Fork(replica=replica), [board, note])
-            async with asyncio.timeout(_FORKS_WITHIN_S):
-                return await answer
-        except TimeoutError:
-            raise NotStarted(f"not forked within {_FORKS_WITHIN_S:g} s") from None
+            # It forks one after the other.
+            limit_s = FORKS_WITHIN_S * len(self._forks)
+            # An agent that stood still finds answer and end of time at once: the answer counts.
+            await asyncio.wait([answer], timeout=limit_s)
+            if not answer.done():
+                self._kill_hung()
+                raise NotStarted(f"not forked within {limit_s:g} s")
+            return answer.result()
         except OSError as error:
             raise NotStarted(f"its zygote does not answer: {error}") from error
         finally:
             del self._forks[replica]
             if self.stopping:
                 self.stop()
+
+    def _kill_hung(self) -> None:
+        """End it, so that another one takes its place."""
+        log.error("zygote killed", target=self.target, reason="it does not fork")
+        self._process.kill()
 
     def _hear(self) -> None:
         """Take in all that has arrived."""

@@ -15,7 +15,7 @@ from support.eventually import eventually_sync
 
 
 class RedisServer:
-    """One server process; `restart`, `kill`, `pause` and `go_on` are for fault tests.
+    """One server process; `restart`, `kill`, `stop`, `pause` and `go_on` are for fault tests.
 
     Args:
         program: the server to run.
@@ -56,6 +56,11 @@ class RedisServer:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it in order, as a service manager does."""
+        self.process.terminate()
         self.process.wait()
 
     def pause(self) -> None:

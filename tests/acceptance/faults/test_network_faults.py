@@ -65,6 +65,7 @@ def test_latency_and_resets_lose_no_job(fleet: FleetProcesses, network: Network)
         fleet.until(lambda done=done: fleet.snapshot().finished_total >= done, "work")  # type: ignore[misc]
         network.reset()
     fleet.finished(jobs)
+    assert {len(fleet.runs(job)) for job in jobs} == {1}
     assert fleet.snapshot().finished_total == len(jobs)
     assert fleet.snapshot().claimed == 0
     assert fleet.snapshot().deaths == ()

@@ -80,6 +80,7 @@ def test_connections_cut_at_random_and_scripts_forgotten_under_load(fleet: Fleet
             fleet.raw.client_kill_filter(_id=each["id"], skipme=True)
         fleet.raw.script_flush()
     fleet.finished(jobs)
+    assert {len(fleet.runs(job)) for job in jobs} == {1}
     assert fleet.snapshot().finished_total == len(jobs)
     assert fleet.snapshot().deaths == ()
     assert fleet.snapshot().claimed == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reuse_queue import RedisRefused
+from reuse_queue import JobStatus, RedisRefused
 from support.faulty_redis import fleet_at, server
 from support.privileges import small_disk
 
@@ -64,8 +64,10 @@ def test_with_its_disk_full_it_takes_no_job_and_goes_on_once_there_is_room(tmp_p
 
         fill(disk / "filler")
         assert "is full: make room on its disk" in fleet.until(refused, "a refusal")
-        # These cannot be recorded now.
         fleet.open()
+        log = fleet.folder / "agent-a.log"
+        fleet.until(lambda: "outcomes refused by Redis" in log.read_text(), "refused outcomes")
+        assert {job.status() for job in held} == {JobStatus.STARTED}
         (disk / "filler").unlink()
         fleet.until(lambda: not refused(), "room")
         assert fleet.finished(accepted) == [3] * len(accepted)

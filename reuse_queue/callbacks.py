@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar, overload
 
+from reuse_queue.ends import NamedCallback, When
 from reuse_queue.errors import UnknownCallback
-from reuse_queue.job import NamedCallback, When
 from reuse_queue.origin import dotted_name
 
 CallbackFunction: TypeAlias = "Callable[..., Any]"

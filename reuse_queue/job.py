@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import NamedTuple, TypeAlias
+
+from reuse_queue.ends import NamedCallback, Webhook, When
 
 
 class JobStatus(StrEnum):
@@ -47,53 +49,6 @@ class Durability(StrEnum):
     """Whatever the primary Redis outlives."""
     REPLICATED = "replicated"
     """The loss of the primary too: a replica has it before it counts as accepted."""
-
-
-class When(StrEnum):
-    """At which end of a run a callback is called; the values begin rq's field names."""
-
-    SUCCESS = "success"
-    FAILURE = "failure"
-    """Each time that a run of the job fails, whether or not it is tried again."""
-    STOPPED = "stopped"
-    """When it was canceled while it ran."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NamedCallback:
-    """A function that a job names, to be called when it ends."""
-
-    name: str
-    """Its dotted name."""
-    timeout: timedelta | None = timedelta(seconds=60)
-    """How long it may run; None for no limit."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Webhook:
-    """An HTTP request that a job of rq's asks for at its end."""
-
-    url: str
-    status: str
-    """At which: finished or failed."""
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    timeout: timedelta = timedelta(seconds=10)
-
-    @property
-    def where(self) -> str:
-        """The URL without what may be secret in it."""
-        return self.url.partition("?")[0].rpartition("@")[2]
-
-
-def named_ends(
-    callbacks: Mapping[When, NamedCallback] | None, webhooks: Sequence[Webhook] | None = None
-) -> bytes:
-    """Return what is named for which ends, to be signed; empty for nothing."""
-    found = callbacks or {}
-    lines = [f"{when} {found[when].name}" for when in When if when in found]
-    lines += [f"webhook {each.status} {each.method} {each.url}" for each in webhooks or ()]
-    return "\n".join(lines).encode()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -168,6 +123,8 @@ class ClaimedJob:
     """What is to be called at its end; None for nothing, as for most jobs."""
     webhooks: tuple[Webhook, ...] | None = None
     """What is to be sent when its end has been recorded; None for nothing."""
+    decided: Decided | None = None
+    """How it has ended, if only that is left to be called, sent and recorded."""
 
 
 class Verdict(Enum):
@@ -184,6 +141,18 @@ class Verdict(Enum):
     """It returned rq's `Retry` and is to run again."""
     EXHAUSTED = "exhausted"
     """It returned rq's `Retry` once more than that allows."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """An end that came from outside, and that waits for what the job names to be called at it."""
+
+    verdict: Verdict
+    """FAILED, CANCELED or STOPPED."""
+    text: str = ""
+    """Why: a traceback."""
+    retry: bool = False
+    """Whether the job may be tried again, if retries are left."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,6 +237,8 @@ class Job:
     """How many jobs it has enqueued, in all of its runs."""
     deaths: tuple[str, ...] = ()
     """One line for each replica that was lost with this job."""
+    decided: Decided | None = None
+    """How it was ended from outside, if a replica has yet to call what it names for that."""
 
 
 class ResultKind(Enum):

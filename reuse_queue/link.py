@@ -11,8 +11,9 @@ from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.post import Post
 from reuse_queue.embedded import settings_here
+from reuse_queue.ends import named_ends
 from reuse_queue.handle import Jobs
-from reuse_queue.job import NewJob, named_ends
+from reuse_queue.job import NewJob
 from reuse_queue.serializer import compressed
 from reuse_queue.settings import Settings
 from reuse_queue.signing import Signer, signer

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias, TypedDict, TypeVar
 
 from reuse_queue.callbacks import CallbackFunction
 from reuse_queue.callbacks import checked as callback
-from reuse_queue.job import Durability, Priority, When
+from reuse_queue.ends import When
+from reuse_queue.job import Durability, Priority
 
 Seconds: TypeAlias = "int | float | timedelta"
 E = TypeVar("E", bound=StrEnum)

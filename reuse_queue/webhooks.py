@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from reuse_queue.ends import Webhook
 from reuse_queue.errors import UnknownCallback
-from reuse_queue.job import Webhook
 
 
 class AllowedWebhooks:

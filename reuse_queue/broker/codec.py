@@ -12,22 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reuse_queue.broker import payloads
-from reuse_queue.job import (
-    Again,
-    Job,
-    JobStatus,
-    NamedCallback,
-    Priority,
-    Terms,
-    Webhook,
-    When,
-)
+from reuse_queue.ends import NamedCallback, When
+from reuse_queue.job import Again, Decided, Job, JobStatus, Priority, Terms, Verdict
 
 _YEARS = (1900, 9000)
+_ENDS = {each.value: each for each in (Verdict.FAILED, Verdict.CANCELED, Verdict.STOPPED)}
 # rq's number for "no limit" and "for ever".
 _NONE = -1
-# rq's limit for a callback that says nothing itself.
-_CALLBACK_TIMEOUT = timedelta(seconds=60)
 
 JOB_FIELDS = (
     "status",
@@ -47,6 +38,7 @@ JOB_FIELDS = (
     "reuse_queue_timeout",
     "reuse_deadline",
     "reuse_by",
+    "reuse_decided",
     "reuse_parent",
     "reuse_detached",
     "reuse_children",
@@ -165,21 +157,6 @@ def terms(env: str, new: Terms) -> dict[str, str | bytes | int | float]:
     return fields
 
 
-def callbacks(
-    text: bytes | None,
-) -> tuple[dict[When, NamedCallback] | None, tuple[Webhook, ...] | None]:
-    """Return the callbacks and webhooks that lua/lib/callbacks.lua tells of; None for none."""
-    if not text:
-        return None, None
-    found: dict[str, Any] = json.loads(text.decode(errors="replace"))
-    webhooks = found.pop("webhooks", None)
-    named = {
-        When(when): NamedCallback(name=name, timeout=_callback_limit(timeout))
-        for when, (name, timeout) in found.items()
-    }
-    return named or None, _webhooks(webhooks) if webhooks else None
-
-
 def again(wanted: Again) -> str:
     """Return what a job asked for as lua/lib/asked.lua reads it."""
     waits = [_short(wait) for wait in wanted.waits]
@@ -229,7 +206,27 @@ def job(job_id: str, values: Sequence[bytes | None]) -> Job | None:
         deadline=_span(fields["reuse_deadline"]),
         start_by=start_by,
         end_by=end_by,
+        decided=decided(fields["reuse_decided"], fields["enqueued_at"]),
     )
+
+
+def decided(text: bytes | None, run: bytes | None) -> Decided | None:
+    """Return the end that a job's field `reuse_decided` tells of, if it is that of this run."""
+    try:
+        found = json.loads(text) if text else None
+    except (ValueError, RecursionError):
+        return None
+    this = isinstance(found, dict) and found.get("run") == name(run or b"")
+    return decided_of(found) if this else None
+
+
+def decided_of(found: Any) -> Decided | None:
+    """Return the end of which these words tell; None where they tell of none."""
+    try:
+        retry = bool(found.get("retry"))
+        return Decided(verdict=_ENDS[found["verdict"]], text=str(found["text"]), retry=retry)
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def status(text: bytes | None) -> JobStatus | None:
@@ -260,31 +257,6 @@ def _callbacks_of(callbacks: Mapping[When, NamedCallback]) -> dict[str, str | in
     names = {f"{when}_callback_name": each.name for when, each in callbacks.items()}
     limits = {f"{when}_callback_timeout": seconds(each.timeout) for when, each in callbacks.items()}
     return names | limits
-
-
-def _webhooks(text: str) -> tuple[Webhook, ...]:
-    try:
-        return tuple(map(_webhook, json.loads(text)))
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        # One that is allowed nowhere: the job says why it fails.
-        return (Webhook(url="", status="failed"),)
-
-
-def _webhook(found: Mapping[str, Any]) -> Webhook:
-    return Webhook(
-        url=str(found["url"]),
-        status=str(found["job_status"]),
-        method=str(found.get("method", "GET")),
-        headers={str(name): str(value) for name, value in (found.get("headers") or {}).items()},
-        timeout=timedelta(seconds=found.get("timeout", 10)),
-    )
-
-
-def _callback_limit(text: str) -> timedelta | None:
-    try:
-        return duration(text.encode(), _CALLBACK_TIMEOUT)
-    except OverflowError:  # longer than any process lives
-        return None
 
 
 def shown(data: bytes | None) -> str:

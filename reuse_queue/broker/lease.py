@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from reuse_queue.broker import codec
+from reuse_queue.broker import codec, ends
 from reuse_queue.broker.connection import MAX_BLOCK_S, Command, Step, Value, call, command
 from reuse_queue.broker.keys import Keys
 from reuse_queue.facts import Death
@@ -248,7 +248,7 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
     for at in range(0, len(words), CLAIMED_FIELDS):
         job_id, execution, data, timeout, result_ttl, *more = words[at : at + CLAIMED_FIELDS]
         losses, retries, enqueued, once, left_ms, named = more
-        callbacks, webhooks = codec.callbacks(named)
+        named_ends = ends.parts(named)
         yield ClaimedJob(
             id=codec.name(job_id),
             execution=execution.decode(),
@@ -259,10 +259,10 @@ def _jobs(words: list[Any]) -> Iterator[ClaimedJob]:
             retries_left=codec.number(retries),
             enqueued_at=codec.moment(enqueued),
             run=codec.name(enqueued or b""),
-            redeliver=once != b"1",
+            # What is left of one that has ended may be done twice.
+            redeliver=once != b"1" or named_ends.get("decided") is not None,
             ends_in=None if left_ms is None else timedelta(milliseconds=left_ms),
-            callbacks=callbacks,
-            webhooks=webhooks,
+            **named_ends,
         )
 
 

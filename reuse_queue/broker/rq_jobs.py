@@ -9,8 +9,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from reuse_queue.broker.connection import Connection, Step, command
+from reuse_queue.ends import When
 from reuse_queue.errors import InvalidSettings, JobNotFound
-from reuse_queue.job import When
 from reuse_queue.serializer import SerializerName
 
 if TYPE_CHECKING:

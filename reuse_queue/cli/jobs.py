@@ -228,6 +228,14 @@ def _limit(span: timedelta | None, until: datetime | None, now: datetime) -> str
     return f"{words.duration(span)}{over}"
 
 
+def _decided(job: Job) -> str:
+    if job.decided is None:
+        return ""
+    last = job.decided.text.strip().rpartition("\n")[2].removeprefix("reuse_queue.errors.")
+    why = f", {last}" if last else ""
+    return f"{job.decided.verdict.value}{why}; a replica has yet to call what it names for that"
+
+
 def _fields(job: Job, now: datetime) -> list[tuple[str, str]]:
     return [
         ("job", job.id),
@@ -251,4 +259,5 @@ def _fields(job: Job, now: datetime) -> list[tuple[str, str]]:
         ("waits for", "\n".join(job.dependencies)),
         ("lost", str(job.deliveries_lost or "")),
         ("deaths", "\n".join(job.deaths)),
+        ("has ended", _decided(job)),
     ]

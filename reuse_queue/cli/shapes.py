@@ -188,6 +188,7 @@ def job(of: Job) -> Shape:
         "retries_left": of.retries_left,
         "deliveries_lost": of.deliveries_lost,
         "deaths": list(of.deaths),
+        "decided": of.decided.verdict.value if of.decided else None,
         "dependencies": list(of.dependencies),
         "parent": of.parent or None,
         "detached": of.detached,

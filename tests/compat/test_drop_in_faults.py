@@ -6,14 +6,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import redis
-from rq import Queue, get_current_job
+from rq import Callback, Queue, Retry, get_current_job
 from rq.command import send_command
+from rq.executions import Execution
 from rq.job import Job
 
 from reuse_queue.broker.connection import Connection
@@ -21,6 +22,7 @@ from reuse_queue.broker.fleet import Fleet
 from reuse_queue.broker.lease import Leases
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.broker.scaling import Scaling
+from reuse_queue.facts import Death
 from reuse_queue.job import Outcome, Verdict
 from reuse_queue.settings import Settings
 from reuse_worker.rq_worker import ReuseWorker
@@ -164,6 +166,68 @@ def take_over(url: str) -> None:
     ended = Outcome(job_id=job.id, execution="e2", verdict=Verdict.FINISHED, took=timedelta(0))
     other.run(leases.finish("w2", [ended]))
     other.close()
+
+
+@pytest.mark.parametrize("stepwise", [False, True])
+@pytest.mark.parametrize(
+    ("verdict", "status", "called"),
+    [(Verdict.FAILED, "failed", b"failed JobTimeout"), (Verdict.STOPPED, "stopped", b"stopped")],
+)
+def test_a_job_that_a_replica_was_killed_for_ends_after_its_callback(
+    raw: redis.Redis,
+    connection: Connection,
+    verdict: Verdict,
+    status: str,
+    called: bytes,
+    stepwise: bool,
+) -> None:
+    queue = Queue("app", connection=raw)
+    ends = {"on_failure": Callback(tell_failure), "on_stopped": Callback(tell_stop)}
+    queue.enqueue(rq_jobs.note, "ran", job_id="a", retry=Retry(max=1), **ends)
+    settings = connection.settings
+    leases, fleet = Leases(connection.keys, "app", settings), Fleet(connection.keys, settings)
+    connection.run(fleet.enlist("app", "w1", "h", 1))
+    (job,) = connection.run(leases.claim("w1", 1, "e1")).jobs
+    death = Death(
+        replica="w1",
+        host="h",
+        version="1",
+        at=datetime.now(UTC),
+        cause="killed",
+        was_ready=True,
+        age=timedelta(0),
+        detail="",
+    )
+    connection.run(leases.end_replica(death, {job.execution: verdict}))
+    assert queue.get_job_ids() == ["a"]
+
+    worker = (OwnSteps if stepwise else ReuseWorker)([queue], name="w2", connection=raw)
+    worker.work(burst=True, logging_level="CRITICAL")
+    assert worker._stepwise is stepwise
+
+    ended = Job.fetch("a", connection=raw)
+    if verdict is Verdict.STOPPED:
+        assert (ran(raw), ended.get_status()) == ([called], status)
+        assert not ended.results()[0].return_value
+    else:
+        # Its callback, then its second try.
+        assert (ran(raw), ended.get_status()) == ([called, b"ran"], "finished")
+    assert raw.zcard("rq:wip:app") == 0
+
+
+class OwnSteps(ReuseWorker):
+    """Starts jobs by a step of the application's."""
+
+    def prepare_execution(self, job: Job) -> Execution:
+        return super().prepare_execution(job)
+
+
+def tell_failure(job: Job, connection: redis.Redis, kind: type, *_: object) -> None:
+    connection.rpush(rq_jobs.RUNS, f"{job.get_status(refresh=False).value} {kind.__name__}")
+
+
+def tell_stop(job: Job, connection: redis.Redis) -> None:
+    connection.rpush(rq_jobs.RUNS, "stopped")
 
 
 def test_the_scaler_neither_counts_nor_sees_a_guest(

@@ -13,7 +13,8 @@ from rq.job import Retry
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
-from reuse_queue.job import NamedCallback, NewJob, Priority, Terms, When
+from reuse_queue.ends import NamedCallback, When
+from reuse_queue.job import NewJob, Priority, Terms
 from reuse_queue.serializer import SerializerName, serializer
 
 ENV = "app"

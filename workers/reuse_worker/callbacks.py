@@ -14,8 +14,9 @@ from reuse_queue import context
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.rq_jobs import RqJobs
 from reuse_queue.callbacks import Callback
+from reuse_queue.ends import When
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.job import ClaimedJob, Outcome, When
+from reuse_queue.job import ClaimedJob, Outcome
 from reuse_queue.lineage import Lineage
 from reuse_worker.call import Call
 from reuse_worker.endings import endings

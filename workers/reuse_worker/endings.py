@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from reuse_queue.job import Outcome, Verdict, When
+from reuse_queue.ends import When
+from reuse_queue.job import Outcome, Verdict
 from reuse_worker.call import Call, Order
 from reuse_worker.execute import failed
 from reuse_worker.failures import describe

@@ -12,6 +12,7 @@ from sys import modules
 from reuse_queue import context
 from reuse_queue.board import Overdue
 from reuse_queue.callbacks import check_known
+from reuse_queue.ends import When, named_ends
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import (
     DeadlinePassed,
@@ -20,13 +21,15 @@ from reuse_queue.errors import (
     UnknownCallback,
     UnknownTask,
 )
-from reuse_queue.job import Again, ClaimedJob, Outcome, Verdict, When, named_ends
+from reuse_queue.job import Again, ClaimedJob, Decided, Outcome, Verdict
 from reuse_queue.lineage import Lineage
 from reuse_queue.settings import Settings
 from reuse_queue.signing import signer
 from reuse_worker.call import Call, Limit, Order
-from reuse_worker.failures import describe
+from reuse_worker.failures import describe, error_of
 from reuse_worker.retry import asked
+
+_ORDERS = {Verdict.CANCELED: Order.CANCEL, Verdict.STOPPED: Order.HALT}
 
 
 class Executor:
@@ -55,9 +58,13 @@ class Executor:
         there are signing keys, what none of them has signed is not even read.
         """
         try:
-            if self._signer is not None:
-                ends = named_ends(job.callbacks, job.webhooks)
-                self._signer.check(job.id, self.env.name, job.data, job.signature, ends)
+            self._check_signature(job)
+        except InvalidSignature as error:
+            # What it names for its failure is not to be believed either.
+            return failed(job, error, final=True)
+        if job.decided is not None:
+            return _decided(self.env, job, job.decided)
+        try:
             name, args, kwargs = self.env.serializer.unpack(job.data, self.settings.max_payload)
             task = self.env.lookup(name)
             args, kwargs = task.signature.arguments(args, kwargs)
@@ -65,9 +72,6 @@ class Executor:
                 check_known(self.env.name, self.env.callbacks, job.callbacks)
             if job.webhooks is not None:
                 self.env.allow_webhooks.check(job.webhooks)
-        except InvalidSignature as error:
-            # What it names for its failure is not to be believed either.
-            return failed(job, error, final=True)
         except (UnknownTask, UnknownCallback) as error:
             known = self.env.tasks if isinstance(error, UnknownTask) else self.env.callbacks
             error.add_note(f"Registered here: {', '.join(known) or 'nothing at all'}.")
@@ -138,6 +142,11 @@ class Executor:
             lineage=lineage,
             coroutine=coroutine,
         )
+
+    def _check_signature(self, job: ClaimedJob) -> None:
+        if self._signer is not None:
+            ends = named_ends(job.callbacks, job.webhooks)
+            self._signer.check(job.id, self.env.name, job.data, job.signature, ends)
 
     def _finished(self, call: Call, value: object, began: float) -> Outcome:
         took = time.perf_counter() - began
@@ -243,6 +252,23 @@ def _refused(
     if callback is None or callback.name not in env.callbacks:
         return failed(job, error, final=final)
     return Call(job, _raise, True, (error,), {}, final=final)  # noqa: FBT003
+
+
+def _decided(env: TaskEnvironment, job: ClaimedJob, decided: Decided) -> Call | Outcome:
+    """Return how a job ends that has been ended from outside: by a call, for what it names."""
+    error, order = error_of(decided), _ORDERS.get(decided.verdict)
+    if order is None:
+        return _refused(env, job, error, final=not decided.retry)
+    callback = (job.callbacks or {}).get(When.STOPPED)
+    if callback is None or callback.name not in env.callbacks:
+        return ended_by(order, job)
+
+    async def end() -> None:
+        call.order = order
+        raise error
+
+    call = Call(job, end, True, (), {}, final=True)  # noqa: FBT003
+    return call
 
 
 async def _raise(error: BaseException) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from traceback import TracebackException
 from types import TracebackType
 
 from reuse_queue import errors
+from reuse_queue.job import Decided
 
+# The last line of a text of ours.
+_NAMED = re.compile(r"^reuse_queue\.errors\.(\w+): (.+)\Z", re.MULTILINE | re.DOTALL)
 LONGEST_TEXT = 64 * 1024
 _OURS = tuple(f"{Path(each).parent}/" for each in (__file__, errors.__file__))
 
@@ -25,6 +29,19 @@ def describe(error: BaseException) -> str:
         text = f"{type(error).__qualname__}: <this error cannot be shown>\n"
     # What cannot be written as UTF-8 (a lone surrogate in a message) is spelled out.
     return shortened(text.encode(errors="backslashreplace").decode())
+
+
+def error_of(decided: Decided) -> errors.ReuseQueueError:
+    """Return the error that a decided end's text names; the rest of the text is its note."""
+    found = _NAMED.search(decided.text)
+    kind = getattr(errors, found[1], None) if found else None
+    if found is None or not (isinstance(kind, type) and issubclass(kind, errors.ReuseQueueError)):
+        return errors.JobLost(decided.text or "the job was ended from outside while it ran")
+    error = kind(found[2])
+    before = decided.text[: found.start()].rstrip()
+    if before:
+        error.add_note(before)
+    return error
 
 
 def shortened(text: str, longest: int = LONGEST_TEXT) -> str:

@@ -11,8 +11,9 @@ from urllib.request import Request, urlopen
 
 import structlog
 
+from reuse_queue.ends import Webhook
 from reuse_queue.environment import TaskEnvironment
-from reuse_queue.job import ClaimedJob, Outcome, Recorded, Webhook
+from reuse_queue.job import ClaimedJob, Outcome, Recorded
 
 log = structlog.get_logger()
 _STATUS = {Recorded.FINISHED: "finished", Recorded.FAILED: "failed"}

@@ -8,7 +8,7 @@
 -- returns {why nothing is given or '', backlog left, replicas that claim, idle ones, number of jobs,
 --       for each job: id, execution, data, timeout, result_ttl, losses, retries_left, enqueued_at,
 --       1 if it may run only once, ms until its deadline (nil for none), what is to be called at
---       its end (JSON; nil for nothing),
+--       its end, and the end that was decided already (JSON; nil for nothing),
 --       then the ids that were dropped because there was nothing to run}
 -- flags allow-oom
 -- include callbacks

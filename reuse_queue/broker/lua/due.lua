@@ -54,5 +54,6 @@ enter(scheduled_key, 'scheduled', seconds)
 enter(ready_key, 'ready_to_enqueue', seconds - LEFT_READY_S)
 trim(finished_key)
 trim(failed_key)
+return_front()
 flush()
 return count

@@ -19,7 +19,8 @@ for at = 5, #ARGV, 2 do
   if REGISTRY[status] and (job[4] or '') == ARGV[at + 1] then
     redis.call('ZREM', REGISTRY[status], id)
     redis.call('HSET', job_key, 'started_at', '', 'ended_at', '', 'worker_name', '')
-    redis.call('HDEL', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_by', 'reuse_given_up')
+    redis.call('HDEL', job_key, 'reuse_losses', 'reuse_deaths', 'reuse_by', 'reuse_given_up',
+      'reuse_decided')
     set_limits(KEYS[14], job_key, id, 0, job[2], job[3])
     -- It must not expire while it waits.
     redis.call('PERSIST', job_key)

@@ -44,6 +44,29 @@ def stay() -> None:
 def answer() -> int:
     return begin()
 """
+TOLD = """
+def tell(job, word: str) -> None:
+    with (FOLDER / f"told-{job.id}").open("a") as told:
+        told.write(word + "\\n")
+
+@env.callback
+def mourn(job, connection, kind, error, trace) -> None:
+    tell(job, kind.__name__)
+
+@env.callback
+def rest(job, connection) -> None:
+    tell(job, "stopped")
+
+@env.task
+def hang() -> None:
+    begin()
+    time.sleep(600)
+
+@env.task(on_failure=mourn)
+def crash() -> None:
+    begin()
+    os._exit(3)
+"""
 
 
 def test_a_canceled_coroutine_that_does_not_give_way_ends_with_its_replica_and_alone(
@@ -108,6 +131,49 @@ def test_sync_code_past_its_deadline_or_stopped_by_rq_is_killed_and_nothing_else
     fleet.finished(others)
     assert [len(fleet.runs(job)) for job in (late, stopped, *others)] == [1] * 12
     assert {job.job().deliveries_lost for job in others} == {0}
+
+
+def test_who_is_to_be_told_of_an_end_is_told_though_the_replica_was_killed_for_it(
+    short_leased: FleetProcesses,
+):
+    fleet = short_leased
+    app = fleet.write(replicas=(0, 2), concurrency=1, tasks=SYNC + TOLD)
+    fleet.serve()
+    ends = app.hang.override(on_failure=app.mourn, on_stopped=app.rest)
+    late, stopped, canceled = ends.override(timeout=1).enqueue(), ends.enqueue(), ends.enqueue()
+    never = app.answer.override(queue_timeout=0.2, on_failure=app.mourn)
+    fleet.running(stopped)
+    send_stop_job_command(fleet.raw, stopped.id, serializer="json")
+    fleet.running(canceled)
+    assert canceled.cancel()
+    with pytest.raises(TaskFailed, match="JobTimeout: job"):
+        late.result(timeout=30)
+    for job in (stopped, canceled):
+        with pytest.raises(JobCanceled):
+            job.result(timeout=30)
+    # Not beside them: what it takes along unrecorded is called again.
+    deadly = app.crash.enqueue()
+    with pytest.raises(TaskFailed, match=r"JobLost: job .* 3 times"):
+        deadly.result(timeout=30)
+    fleet.command("env", "pause", "whole")
+    unwanted = never.enqueue()
+    fleet.until(lambda: unwanted.job().start_by is None, "the end of its queue_timeout")
+    fleet.command("env", "resume", "whole")
+    with pytest.raises(TaskFailed, match="QueueTimeout: job"):
+        unwanted.result(timeout=30)
+    told = {
+        job: (fleet.folder / f"told-{job.id}").read_text().splitlines()
+        for job in (late, stopped, canceled, deadly, unwanted)
+    }
+    assert told == {
+        late: ["JobTimeout"],
+        stopped: ["stopped"],
+        canceled: ["stopped"],
+        deadly: ["JobLost"],
+        unwanted: ["QueueTimeout"],
+    }
+    runs = [len(fleet.runs(job)) for job in (late, stopped, canceled, deadly, unwanted)]
+    assert runs == [1, 1, 1, 3, 0]
 
 
 def test_what_waits_is_canceled_at_once_and_fails_when_it_has_waited_too_long(

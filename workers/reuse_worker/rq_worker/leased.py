@@ -17,6 +17,7 @@ from reuse_queue.job import Outcome, Recorded
 from reuse_worker.batch import Pace
 from reuse_worker.rq_worker import outcomes
 from reuse_worker.rq_worker.books import Books
+from reuse_worker.rq_worker.decided import was_stopped
 from reuse_worker.rq_worker.hand import End, Hand
 from reuse_worker.rq_worker.interrupt import Interrupt, JobStopped
 from reuse_worker.rq_worker.replaced import queue_steps_replaced
@@ -70,6 +71,8 @@ class LeasedWorker(BaseWorker):  # type: ignore[misc]  # rq's classes are not ty
         try:
             self._interrupt.open()
             # It may have been told to stop before it could be interrupted.
+            if was_stopped(job):
+                self._stopped_job_id = job.id
             if self._stopped_job_id == job.id:
                 raise JobStopped  # noqa: TRY301  # as the interrupt does
             self.perform_job(job, queue, execution)

@@ -9,6 +9,9 @@ from typing import Any
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
+from reuse_queue.broker import codec
+from reuse_worker.rq_worker.decided import end_as_decided
+
 _MOMENTS = ("created_at", "enqueued_at", "started_at", "ended_at", "last_heartbeat")
 
 
@@ -28,7 +31,11 @@ def load(
             yield NoSuchJobError(f"no such job: {job_id}")
             continue
         try:
-            yield _restored(kind, job_id, record, client, serializer)
+            decided = codec.decided(record.get(b"reuse_decided"), record.get(b"enqueued_at"))
+            job = _restored(kind, job_id, record, client, serializer)
+            if decided is not None:
+                end_as_decided(job, decided)
+            yield job
         except Exception as error:  # noqa: BLE001  # whatever stands in its record
             yield error
 

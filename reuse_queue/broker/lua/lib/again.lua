@@ -34,6 +34,7 @@ end
 local function halt(id, execution, holder, text, took)
   forget(id, execution)
   close(id, 'stopped', took)
+  redis.call('HDEL', rq .. 'job:' .. id, 'reuse_decided')
   local ttl = lasting(redis.call('HGET', rq .. 'job:' .. id, 'failure_ttl'))
   bury(id, ttl, 2, holder, execution, took, 'exc_string', text)
 end

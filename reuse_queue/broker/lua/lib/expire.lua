@@ -1,11 +1,14 @@
 -- expire: fail the jobs that still wait when their queue_timeout or their deadline is over.
 -- KEYS  those of due
+-- include decide
 -- include fail
 -- include late
 -- include take_out
 -- include traceback
 -- include fell
 local urgent_key, limits_key, AGAIN_MS = KEYS[15], KEYS[16], 5000
+-- How long an end waits for a replica that calls what the job names: a limit promises an end.
+local PATIENCE_MS = 60000
 -- What a claim would start, and what is to become that.
 local WAITS = {queued = true, created = true, scheduled = true}
 
@@ -17,33 +20,56 @@ local function too_late(id, start_by, job)
   return late(id, job[4])
 end
 
-local function end_waiting(id, job, why)
-  local job_key = rq .. 'job:' .. id
-  redis.call('HSET', job_key, 'status', 'failed', 'ended_at', now_stamp)
-  redis.call('HDEL', job_key, 'reuse_by')
-  tally.failed = tally.failed + 1
-  if job[1] == 'scheduled' then
+local function leave_line(id, status)
+  if status == 'scheduled' then
     redis.call('ZREM', scheduled_key, id)
   elseif take_out(queue_key, id) == 0 then
     take_out(urgent_key, id)
   end
+end
+
+-- call_first: put it before all others if it names something to be called; returns until when that
+-- is waited for, nil where the end is to be recorded now.
+local function call_first(id, job, text)
+  if not decide(id, 'failed', text, false) then
+    return nil
+  end
+  local patient_until = now_ms + PATIENCE_MS
+  leave_line(id, job[1])
+  fell(id, job[7], job[8] or '')
+  give_back(id, '')
+  redis.call('HSET', rq .. 'job:' .. id, 'reuse_by', string.format(',%.0f', patient_until))
+  return patient_until
+end
+
+local function end_waiting(id, job, text)
+  local job_key = rq .. 'job:' .. id
+  redis.call('HSET', job_key, 'status', 'failed', 'ended_at', now_stamp)
+  redis.call('HDEL', job_key, 'reuse_by', 'reuse_decided')
+  tally.failed = tally.failed + 1
+  leave_line(id, job[1])
   release_dependents(id, 'failed')
   tell(id, job[6])
   fell(id, job[7], job[8] or '')
-  bury(id, lasting(job[5]), 2, '', '', 0, 'exc_string', traceback('reuse_queue.errors.' .. why))
+  bury(id, lasting(job[5]), 2, '', '', 0, 'exc_string', traceback(text))
   list_lasts(id, job[7])
 end
 
 -- expire: returns when to look at the job again (ms), nil for never.
 local function expire(id)
   local job = redis.call('HMGET', rq .. 'job:' .. id, 'status', 'reuse_by', 'reuse_queue_timeout',
-    'reuse_deadline', 'failure_ttl', 'reuse_awaited', 'reuse_children', 'enqueued_at')
+    'reuse_deadline', 'failure_ttl', 'reuse_awaited', 'reuse_children', 'enqueued_at',
+    'reuse_decided')
   local start_by, end_by = limits_of(job[2])
   local first = math.min(start_by or end_by or 0, end_by or start_by or 0)
   if first > now_ms then
     return first
   elseif first > 0 and WAITS[job[1]] then
-    end_waiting(id, job, too_late(id, start_by, job))
+    local waited_for = is_decided(job[9], job[8])
+    local text = 'reuse_queue.errors.' .. too_late(id, start_by, job)
+    local again = call_first(id, job, text)
+    if again then return again end
+    end_waiting(id, job, waited_for and waited_for.text or text)
   elseif first > 0 and job[1] == 'started' then
     -- Its replica keeps the deadline of what runs; it may still come back to the queue.
     return now_ms + AGAIN_MS

@@ -19,10 +19,13 @@ end
 local function fail(id, execution, holder, text, took, may_retry)
   local job_key = rq .. 'job:' .. id
   local job = redis.call('HMGET', job_key, 'retries_left', 'retry_intervals', 'failure_ttl',
-    'enqueue_at_front_on_retry', 'ttl', 'reuse_by')
+    'enqueue_at_front_on_retry', 'ttl', 'reuse_by', 'reuse_decided')
   local left = whole(job[1])
   local delay = may_retry and left > 0 and pause(job[2], left)
   forget(id, execution)
+  if job[7] then
+    redis.call('HDEL', job_key, 'reuse_decided')
+  end
   if delay and in_time(job[6], delay) then
     close(id, 'retried', took)
     retry(id, job, left, delay)

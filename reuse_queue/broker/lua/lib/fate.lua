@@ -1,4 +1,5 @@
 -- fate: what becomes of one job when the replica that held it is gone.
+-- include decide
 -- include lose
 -- include overrun
 -- include again
@@ -16,21 +17,29 @@ local function settle(held, fate, name, line, cancels_key)
     return 0
   end
   local job = read({}, 'HMGET', rq .. 'job:' .. held.id, 'status', 'rate_limit_key', 'reuse_once',
-    'reuse_awaited', 'reuse_children', 'enqueued_at')
+    'reuse_awaited', 'reuse_children', 'enqueued_at', 'reuse_decided')
   if job[1] ~= 'started' then
     forget(held.id, held.execution)
     return 0
   end
-  if fate == 'back' and job[3] == '1' then
+  if fate == 'back' and job[3] == '1' and not is_decided(job[7], job[6]) then
     -- It may have ended and not been recorded yet: what must not run twice does not go back.
     fate = 'lost'
   end
   if fate == 'canceled' or read(0, 'SISMEMBER', cancels_key, held.execution) == 1 then
-    cancel(held.id, held.execution, held.took)
+    if held.killed and decide_held(held, 'canceled', '') then
+      fell(held.id, job[5])
+    else
+      cancel(held.id, held.execution, held.took)
+    end
   elseif fate == 'failed' then
     overrun(held, name, line)
   elseif fate == 'stopped' then
-    halt(held.id, held.execution, name, traceback(line), held.took)
+    if decide_held(held, 'stopped', line) then
+      fell(held.id, job[5])
+    else
+      halt(held.id, held.execution, name, traceback(line), held.took)
+    end
   elseif fate == 'lost' then
     lose(held, name, line)
   else

@@ -11,7 +11,9 @@ local function kin_fates(held, fates, cancels_key)
   for _, each in ipairs(held) do
     local execution = each.execution
     local ordered = read(0, 'SISMEMBER', cancels_key, execution) == 1
-    found[execution] = ordered and 'canceled' or fates(execution)
+    local fate = fates(execution)
+    each.killed = ENDS[fate] -- while it ran, for this
+    found[execution] = ordered and 'canceled' or fate
     local job = read({}, 'HMGET', rq .. 'job:' .. each.id, 'reuse_parent', 'reuse_given_up',
       'reuse_detached')
     local parent = string.match(job[1] or '', '([^:]+)$')

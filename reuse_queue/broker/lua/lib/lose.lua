@@ -1,6 +1,7 @@
 -- lose: what becomes of a job whose replica was lost while it ran.
 -- ARGV  5 losses after which a job is dead
 -- include holdings
+-- include decide
 -- include fail
 -- include traceback
 -- include late
@@ -24,6 +25,13 @@ local function remembered(text)
   return lines
 end
 
+-- fail_for_good: at once, or when that has been called which the job names.
+local function fail_for_good(held, holder, text)
+  if not decide_held(held, 'failed', text, false) then
+    fail(held.id, held.execution, holder, traceback(text), held.took, false)
+  end
+end
+
 local function obituary(id, losses, deaths, once)
   local why = once and 'and may run only once' or string.format('of at most %d', max_deliveries)
   return string.format('Replicas that were lost while they ran this job:\n  %s\n'
@@ -44,14 +52,12 @@ local function lose(held, holder, line)
   redis.call('HSET', job_key, 'reuse_losses', losses, 'reuse_deaths', cjson.encode(deaths))
   local once = job[3] == '1'
   if once or losses >= max_deliveries then
-    return fail(id, execution, holder, traceback(obituary(id, losses, deaths, once)),
-      held.took, false)
+    return fail_for_good(held, holder, obituary(id, losses, deaths, once))
   end
   local _, end_by = limits_of(job[4])
   if end_by and end_by <= now_ms then
     fell(id, job[6], job[7] or '')
-    local text = line .. '\nreuse_queue.errors.' .. late(id, job[5])
-    return fail(id, execution, holder, traceback(text), held.took, false)
+    return fail_for_good(held, holder, line .. '\nreuse_queue.errors.' .. late(id, job[5]))
   end
   give_back(id, execution, losses > 1)
 end

@@ -1,5 +1,6 @@
 -- overrun: what becomes of a job that would not end in time.
 -- include fail
+-- include decide
 -- include late
 -- include traceback
 
@@ -17,5 +18,7 @@ local function overrun(held, holder, line)
     why = late(held.id, job[3])
   end
   local text = string.format('%s\nreuse_queue.errors.%s, and its replica was killed', line, why)
-  fail(held.id, held.execution, holder, traceback(text), held.took, true)
+  if not decide_held(held, 'failed', text, true) then
+    fail(held.id, held.execution, holder, traceback(text), held.took, true)
+  end
 end

@@ -29,5 +29,6 @@ end
 local function cancel(id, execution, took)
   forget(id, execution)
   close(id, 'canceled', took)
+  redis.call('HDEL', rq .. 'job:' .. id, 'reuse_decided')
   redis.call('ZADD', canceled_key, math.floor(seconds), id)
 end

@@ -38,7 +38,7 @@ local function start(id)
   members[given] = member
   jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = id, execution, job[2] or '', job[3]
   jobs[at + 5], jobs[at + 6], jobs[at + 7], jobs[at + 8] = job[4], job[5], job[6], job[7]
-  jobs[at + 9], jobs[at + 10], jobs[at + 11] = job[8], ends_in, callbacks(job_key, job, 10)
+  jobs[at + 9], jobs[at + 10], jobs[at + 11] = job[8], ends_in, callbacks(job_key, job, 10, job[7])
 end
 
 -- hold: note what all those that were started have in common; returns whether it was idle before.

@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 import types
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -94,6 +95,34 @@ def test_every_option_is_described(heading: str, names: list[str]) -> None:
 
 def test_every_key_is_described() -> None:
     text = (ROOT / "docs/data-format.md").read_text(encoding="utf-8")
+    for name, key in every_key():
+        assert f"`{key}`" in text, f"{name} → {key}"
+
+
+def test_it_is_said_of_every_key_how_long_it_lasts() -> None:
+    text = (ROOT / "docs/data-format.md").read_text(encoding="utf-8")
+    rows = table(text, "How long everything lasts")
+    said = {word for what, _ in rows for word in re.split(r"[\s,]+", what.replace("`", ""))}
+    assert all(bound for _, bound in rows)
+    for name, key in every_key():
+        # Nothing is kept of what goes over a channel.
+        if not name.endswith("_channel"):
+            assert said & set(short_forms(key)), f"{name} → {key}"
+
+
+def short_forms(key: str) -> Iterator[str]:
+    """Yield the ways in which a table may name a key."""
+    own = key.removeprefix("reuse:{<env>}:")
+    for each in (key, own):
+        yield each
+        yield re.sub(r"<\w+>(:<\w+>)*$", "…", each)
+    kind = re.fullmatch(r"rq:(\w+):<env>|rq:job::?<id>:(\w+)", key)
+    if kind:
+        yield kind[1] or kind[2]
+
+
+def every_key() -> Iterator[tuple[str, str]]:
+    """Yield every function of Keys with a key that it returns."""
     words = {
         "env": "<env>",
         "job_id": "<id>",
@@ -112,7 +141,7 @@ def test_every_key_is_described() -> None:
             key = method(keys, **{each: values[each] for each in wanted})
             # Some return several keys, or what keys start with.
             if isinstance(key, str) and not key.endswith(":"):
-                assert f"`{key}`" in text, f"{name} → {key}"
+                yield name, key
 
 
 async def test_the_readme_s_program_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import structlog
 
-from reuse_agent.causes import ended_by
+from reuse_agent.causes import because, ended_by
 from reuse_agent.charge import Charge
 from reuse_agent.ends import End, Ends
 from reuse_agent.memory import OutOfMemory
@@ -169,7 +169,7 @@ class Supervisor:
         orderly, unbegun = status == 0 and not charge.ran(), charge.board.unbegun()
         cause = charge.killed_for or ended_by(status, out_of_memory=oom)
         if said and not charge.killed_for:
-            cause = f"{cause}: {said.strip().rsplit(chr(10), 1)[-1]}"
+            cause = because(cause, said)
         obeyed = charge.told and status in (0, -signal.SIGTERM)
         self._forget(charge)
         self._ends.add(

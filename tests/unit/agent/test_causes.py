@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from reuse_agent.causes import ended_by
+from reuse_agent.causes import because, ended_by
 from reuse_agent.memory import OutOfMemory
 
 
@@ -59,3 +59,11 @@ def test_another_groups_kill_is_not_ours(tmp_path: Path):
     memory = OutOfMemory(group, machine)
     machine.write_text("oom_kill 6\n")
     assert memory.killed() is False
+
+
+def test_a_cause_names_the_error_and_stays_short_whatever_that_says():
+    said = "Traceback …\nValueError: no model\n"
+    assert because("exit code 94", said) == "exit code 94: ValueError: no model"
+    long = because("exit code 94", f"Traceback …\nValueError: {'x' * 30_000}")
+    assert long.startswith("exit code 94: ValueError: xxx")
+    assert len(long) < 600

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import redis
+import redis.asyncio.sentinel
+import redis.sentinel
 
 from reuse_queue.errors import RedisRefused, RedisUnavailable, ReuseQueueError
 
@@ -30,6 +32,7 @@ _NO_LOGIN = (
 )
 # Its asynchronous client raises a plain ConnectionError with these.
 _WRONG_LOGIN = "invalid username-password pair"
+_NO_PRIMARY = (redis.sentinel.MasterNotFoundError, redis.asyncio.sentinel.MasterNotFoundError)
 FOREIGN = (redis.ConnectionError, redis.TimeoutError, redis.ResponseError, OSError)
 """What redis-py raises for what happens at a server or on the way to it."""
 
@@ -83,7 +86,20 @@ def _why_away(error: Exception, hint: str) -> str:
             "is a replica, which takes no writes: name its primary, or the sentinels that know it "
             f"(redis+sentinel://…): {error}"
         )
+    if isinstance(error, _NO_PRIMARY):
+        return f"cannot be reached: {_without_primary(error)}"
     return f"cannot be reached: {str(error) or 'no answer'}{hint}"
+
+
+def _without_primary(error: Exception) -> str:
+    # redis-py appends its clients of those that did not answer, with all options, but not why.
+    if " : " not in str(error):
+        return "its sentinels know no primary by that name that is up"
+    return (
+        "none of its sentinels that answers names its primary (not all answer): are they up, do "
+        "they want a sentinel_password, and with rediss+sentinel://, do you trust their "
+        "certificate (?ssl_ca_certs=FILE)?"
+    )
 
 
 def _remedy(error: Exception) -> str:

@@ -47,6 +47,22 @@ def test_where_nobody_named_a_redis_it_says_how_to(monkeypatch: pytest.MonkeyPat
         Connection(Settings(redis_url=nowhere)).run(ping())
 
 
+async def test_sentinels_that_cannot_be_asked_are_said_to_be_just_that():
+    url = "rediss+sentinel://:secret@localhost:1,localhost:2/main/0"
+    away = Connection(Settings(redis_url=url))
+    with pytest.raises(RedisUnavailable) as blocking:
+        away.run(ping())
+    with pytest.raises(RedisUnavailable) as other:
+        await away.arun(ping())
+    assert str(blocking.value) == str(other.value)
+    text = str(blocking.value)
+    assert "none of its sentinels that answers names its primary (not all answer)" in text
+    assert "do you trust their certificate" in text
+    assert "secret" not in text
+    assert len(text) < 400
+    await away.aclose()
+
+
 @pytest.mark.parametrize("protocol", ["", "&protocol=2"])
 def test_a_redis_that_wants_a_password_is_said_to(protocol: str):
     server = RedisServer(next(iter(programs().values())))

@@ -13,6 +13,7 @@ from typing import Any
 import redis
 from redis.sentinel import Sentinel
 
+from support.certificates import Certificate, tls_program
 from support.eventually import eventually_sync
 from support.faulty_redis import first_program
 from support.server import RedisServer, free_port
@@ -22,7 +23,7 @@ _COUNT = 3
 # How soon a primary counts as down. Longer than anything that a loaded machine does to it.
 _DOWN_MS = 1500
 _CONFIG = """
-port {port}
+{listen}
 bind 127.0.0.1
 dir {folder}
 {login}
@@ -34,9 +35,16 @@ sentinel failover-timeout {name} 6000
 
 
 class Watched:
-    """The whole of it; `primary` and `replica` are what they were at the start."""
+    """The whole of it; `primary` and `replica` are what they were at the start.
 
-    def __init__(self, password: str = "", sentinel_password: str = "") -> None:
+    With a certificate all of them, sentinels too, speak TLS and nothing else.
+    """
+
+    def __init__(
+        self, password: str = "", sentinel_password: str = "", tls: Certificate | None = None
+    ) -> None:
+        self._tls = tls
+        self._program = tls_program() if tls else first_program()
         self._password = password
         self._sentinel_password = sentinel_password
         self._folder = tempfile.TemporaryDirectory(prefix="rq-sentinel-", dir="/tmp")
@@ -51,8 +59,11 @@ class Watched:
         """Where the application is told that Redis is."""
         members = ",".join(f"127.0.0.1:{port}" for port in self._ports[2:])
         login = f":{self._password}@" if self._password else ""
-        more = f"?sentinel_password={self._sentinel_password}" if self._sentinel_password else ""
-        return f"redis+sentinel://{login}{members}/{NAME}/0{more}"
+        query = f"sentinel_password={self._sentinel_password}" if self._sentinel_password else ""
+        if self._tls:
+            query = f"ssl_ca_certs={self._tls.cert}&{query}"
+        scheme = "rediss" if self._tls else "redis"
+        return f"{scheme}+sentinel://{login}{members}/{NAME}/0?{query}".rstrip("?&")
 
     @property
     def primary_port(self) -> int:
@@ -91,7 +102,8 @@ class Watched:
 
     def _server(self, port: int) -> RedisServer:
         options: dict[str, Any] = {"repl_diskless_sync_delay": "0"}
-        server = RedisServer(first_program(), append_only=True, port=port, **options)
+        options |= self._tls.options(port) if self._tls else {"port": port}
+        server = RedisServer(self._program, append_only=True, **options)
         if self._password:
             with server.client() as raw:
                 raw.config_set("masterauth", self._password)
@@ -102,7 +114,7 @@ class Watched:
         config = Path(self._folder.name) / f"{port}.conf"
         own, servers = self._sentinel_password, self._password
         text = _CONFIG.format(
-            port=port,
+            listen=self._listen(port),
             folder=self._folder.name,
             name=NAME,
             primary=self._ports[0],
@@ -111,12 +123,20 @@ class Watched:
             auth=f"sentinel auth-pass {NAME} {servers}" if servers else "",
         )
         config.write_text(text)
-        command = [first_program(), str(config), "--sentinel"]
+        command = [self._program, str(config), "--sentinel"]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def _listen(self, port: int) -> str:
+        if self._tls is None:
+            return f"port {port}"
+        lines = (f"{name.replace('_', '-')} {v}" for name, v in self._tls.options(port).items())
+        return "\n".join(["port 0", *lines])
 
     @contextlib.contextmanager
     def _asked(self) -> Iterator[Any]:
-        own = {"socket_timeout": 1.0, "password": self._sentinel_password or None}
+        own: dict[str, Any] = {"socket_timeout": 1.0, "password": self._sentinel_password or None}
+        if self._tls:
+            own |= {"ssl": True, "ssl_ca_certs": self._tls.cert}
         asked: Any = Sentinel  # it has no types
         made = asked([("127.0.0.1", port) for port in self._ports[2:]], sentinel_kwargs=own)
         try:
@@ -143,8 +163,8 @@ class Watched:
 
 
 @contextlib.contextmanager
-def watched(**passwords: str) -> Iterator[Watched]:
-    made = Watched(**passwords)
+def watched(**how: Any) -> Iterator[Watched]:
+    made = Watched(**how)
     try:
         yield made
     finally:

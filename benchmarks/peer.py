@@ -37,8 +37,7 @@ def main(arguments: list[str]) -> None:
         return
     kind, count = _task(peer, rest[0]), int(rest[1])
     numbers = [float(word) for word in rest[2:]]
-    run: Callable[..., Coroutine[Any, Any, list[float]]] = _VERBS[verb]
-    print(json.dumps(asyncio.run(run(peer, kind, count, *numbers))))
+    print(json.dumps(asyncio.run(_VERBS[verb](peer, kind, count, *numbers))))
 
 
 def _task(peer: ModuleType, kind: str) -> str:
@@ -138,7 +137,8 @@ async def _sends_many(
             yield gathered if asend else repeated
 
 
-_VERBS = {"one": _one, "bulk": _bulk, "paced": _paced}
+Verb = Callable[..., Coroutine[Any, Any, list[float]]]
+_VERBS: dict[str, Verb] = {"one": _one, "bulk": _bulk, "paced": _paced}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

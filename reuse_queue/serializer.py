@@ -81,11 +81,21 @@ class Serializer:
         match self.loads(_inflated(data, limit)):
             case [str(name), None, list() | tuple() as args, dict() as kwargs]:
                 return name, tuple(args), kwargs
-            case [str(name), _, list() | tuple(), dict()]:
+            case [str(name), owner, list() | tuple(), dict()]:
                 raise NotDeserializable(
                     f"the job calls the method {name!r} of an object; tasks are functions"
+                    f"{_by_name(name, owner)}"
                 )
         raise NotDeserializable("the payload is no call as rq writes one")
+
+
+def _by_name(method: str, owner: object) -> str:
+    """Return what to do where a task itself was given to rq's enqueue, which takes any callable."""
+    if method != "__call__":
+        return ""
+    name = getattr(owner, "name", None)
+    said = repr(name) if isinstance(name, str) else "module.function"
+    return f": give rq's enqueue the task's name, {said}, or call the task's own enqueue"
 
 
 def serializer(name: SerializerName) -> Serializer:

@@ -12,18 +12,16 @@ import time
 import uuid
 from collections.abc import Callable
 
+from benchmarks.claiming import one_by_one
 from benchmarks.meter import burn, hit
 from benchmarks.peers import CHILDREN, URL, kind
 from reuse_queue import ReusePolicy, TaskEnvironment, agather
-from reuse_worker import batch
 
 _MOST = int(os.environ.get("BENCH_MOST", "2"))
 _LEAST = int(os.environ.get("BENCH_LEAST", _MOST))
 _SINGLE = frozenset({"cpu1", "sync", "spell", "alone"})
 if os.environ.get("BENCH_CLAIM") == "one":
-    batch.MOST_AHEAD = (
-        0  # what fairness is compared with: no job is claimed before its slot is free
-    )
+    one_by_one()
 
 env = TaskEnvironment("bench", reusable=ReusePolicy(replicas=(_LEAST, _MOST), concurrency=100))
 single = TaskEnvironment("bench-sync", reusable=ReusePolicy(replicas=(_LEAST, _MOST)))

@@ -24,6 +24,7 @@ from integration.worker.conftest import Lab, name_of
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.settings import Settings
+from support import sample
 from support.eventually import eventually
 
 seen: list[Any] = []
@@ -130,6 +131,29 @@ async def test_a_method_of_an_object_is_refused(lab: Lab, raw: redis.Redis) -> N
     async with lab.replica():
         await ended(lab, job)
     assert "the job calls the method 'upper' of an object" in str(job.latest_result().exc_string)
+
+
+async def test_a_task_itself_is_refused_with_what_to_give_to_rqs_enqueue(
+    raw: redis.Redis, settings: Settings
+) -> None:
+    lab = Lab(raw, settings)
+    lab.env = sample.pickled
+    job = Queue(lab.env.name, connection=raw).enqueue(sample.keep, 1)
+    by_name = Queue(lab.env.name, connection=raw).enqueue(sample.keep.name, 2)
+    async with lab.replica():
+        await ended(lab, job, by_name)
+    assert by_name.return_value() == 2
+    assert (
+        "tasks are functions: give rq's enqueue the task's name, 'support.sample.keep', or call "
+        "the task's own enqueue"
+    ) in str(job.latest_result().exc_string)
+
+
+def test_rqs_json_cannot_write_a_task_and_leaves_nothing_behind(raw: redis.Redis) -> None:
+    stock = Queue(sample.plain.name, connection=raw, serializer="json")
+    with pytest.raises(TypeError, match="SyncTask is not JSON serializable"):
+        stock.enqueue(sample.add, 1, 2)
+    assert (raw.keys("rq:job:*"), stock.count) == ([], 0)
 
 
 async def test_the_place_in_the_queue(lab: Lab, stock: Queue) -> None:

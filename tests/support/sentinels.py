@@ -50,8 +50,10 @@ class Watched:
         self._folder = tempfile.TemporaryDirectory(prefix="rq-sentinel-", dir="/tmp")
         self._ports = [free_port() for _ in range(_COUNT + 2)]
         self.primary, self.replica = map(self._server, self._ports[:2])
-        self._sentinels = [self._sentinel(port) for port in self._ports[2:]]
+        # Sentinels ask only every ten seconds who follows.
         self.follow(self.replica, self._ports[0])
+        eventually_sync(self._followed, what="a replica")
+        self._sentinels = [self._sentinel(port) for port in self._ports[2:]]
         eventually_sync(self._settled, what="sentinels that know each other and a replica")
 
     @property
@@ -149,6 +151,10 @@ class Watched:
         with contextlib.suppress(redis.RedisError):
             return self.primary_port
         return None
+
+    def _followed(self) -> bool:
+        with self.client(self.primary) as raw:
+            return bool(raw.info("replication")["connected_slaves"] == 1)
 
     def _settled(self) -> bool:
         with self._asked() as asked, contextlib.suppress(redis.RedisError):

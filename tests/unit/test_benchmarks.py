@@ -9,10 +9,11 @@ from typing import Any
 import click
 import pytest
 
-from benchmarks import meter
+from benchmarks import claiming, meter
 from benchmarks.__main__ import added
 from benchmarks.figures import Figures
 from benchmarks.page import page
+from reuse_worker import batch
 
 TEMPLATE = "before\n<!-- figures -->\nold\n<!-- end of figures -->\nafter\n"
 
@@ -115,3 +116,25 @@ def test_the_meter_counts_every_body_of_threads_and_forks(
     assert len(reading.starts) == 2001
     assert list(reading.by_index) == [7]
     assert reading.first <= reading.starts[0] <= reading.starts[-1] == reading.last
+
+
+@pytest.fixture
+def most_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch, "MOST_AHEAD", batch.MOST_AHEAD)
+
+
+def test_fairness_is_compared_with_claims_of_no_more_than_there_are_slots(most_ahead: None) -> None:
+    assert claiming._ahead() > 10
+    claiming.one_by_one()
+    assert claiming._ahead() == 0
+
+
+def test_a_limit_that_limits_nothing_any_more_is_no_silent_comparison(
+    most_ahead: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "claim_size", lambda **_: 50)
+    with pytest.raises(RuntimeError, match="MOST_AHEAD limits nothing"):
+        claiming.one_by_one()
+    monkeypatch.setattr(batch, "claim_size", lambda **_: 1)
+    with pytest.raises(RuntimeError, match="claims nothing ahead"):
+        claiming.one_by_one()

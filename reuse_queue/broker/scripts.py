@@ -38,7 +38,10 @@ def script(name: str) -> Script:
 
 
 def warm() -> None:
-    """Read every script, for a process that will be forked."""
+    """Read every script, once and for all: for a process that goes on for long, or is forked.
+
+    Its package may be replaced meanwhile: other scripts than its own expect other arguments.
+    """
     for path in (resources.files(__package__) / "lua").iterdir():
         if path.name.endswith(".lua"):
             script(path.name.removesuffix(".lua"))

@@ -9,6 +9,7 @@ import signal
 import structlog
 
 from reuse_queue import log
+from reuse_queue.broker import scripts
 from reuse_queue.broker.connection import Connection
 from reuse_queue.scaler.loop import Scaler
 from reuse_queue.settings import Settings
@@ -19,6 +20,7 @@ logger = structlog.get_logger()
 def run(settings: Settings) -> None:
     """Scale until SIGTERM or SIGINT."""
     log.configure(settings)
+    scripts.warm()
     asyncio.run(_run(settings))
 
 

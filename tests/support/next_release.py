@@ -16,15 +16,21 @@ _PACKAGES = ("reuse_queue", "workers/reuse_worker", "workers/reuse_agent")
 _RAISED = ("reuse_queue/facts.py", "reuse_queue/broker/lua/lib/orders.lua")
 
 
-def next_release(folder: Path) -> Sequence[str]:
-    """Write the next release into a folder; return the command that runs commands with it."""
+def this_release(folder: Path) -> Sequence[str]:
+    """Write this release into a folder; return the command that runs commands with it."""
     for each in _PACKAGES:
         target = folder / Path(each).name
         shutil.copytree(_ROOT / each, target, ignore=shutil.ignore_patterns("__pycache__"))
+    # A fleet's processes start with a path of their own; this goes before it.
+    return ("sh", "-c", f'PYTHONPATH="{folder}{os.pathsep}$PYTHONPATH" exec "$0" "$@"')
+
+
+def next_release(folder: Path) -> Sequence[str]:
+    """Write the next release into a folder; return the command that runs commands with it."""
+    through = this_release(folder)
     for each in _RAISED:
         text = (folder / each).read_text()
         raised, count = re.subn(r"(?m)\bFORMAT = \d+$", f"FORMAT = {FORMAT + 1}", text)
         assert count == 1, each
         (folder / each).write_text(raised)
-    # A fleet's processes start with a path of their own; this goes before it.
-    return ("sh", "-c", f'PYTHONPATH="{folder}{os.pathsep}$PYTHONPATH" exec "$0" "$@"')
+    return through

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from reuse_agent.agent import Agent
 from reuse_queue import log
+from reuse_queue.broker import scripts
 from reuse_queue.errors import (
     HostTaken,
     InvalidSettings,
@@ -35,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         log.configure(settings)
         _allow_many_files()
+        scripts.warm()
         asyncio.run(_run(options, settings))
     except (TargetNotLoaded, InvalidSettings) as error:
         return _complain(error, _USAGE)

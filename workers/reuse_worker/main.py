@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from reuse_queue import log
+from reuse_queue.broker import scripts
 from reuse_queue.settings import Settings
 from reuse_worker import spawn
 from reuse_worker.zygote import Zygote
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings.from_env()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # of a real process
     log.configure(settings)
+    scripts.warm()
     if options.role == "zygote":
         channel = socket.socket(fileno=options.channel)
         channel.set_inheritable(False)

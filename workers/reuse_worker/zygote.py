@@ -16,7 +16,6 @@ from pathlib import Path
 import structlog
 
 import reuse_queue.link  # noqa: F401  # `env.bind` in a replica imports it late
-from reuse_queue.broker import scripts
 from reuse_queue.broker.connection import Connection, Step, command
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import RedisUnavailable, TargetNotLoaded
@@ -135,7 +134,6 @@ class Zygote:
 
 def _rehearse(settings: Settings) -> None:
     """Do here once what would else be done first, and slowly, by every replica."""
-    scripts.warm()
     rq_version()
     asyncio.run(_meet(settings))
 

@@ -13,7 +13,7 @@ import pytest
 
 from reuse_queue.facts import FORMAT
 from support.fleet_processes import ENV, FleetProcesses
-from support.next_release import next_release
+from support.next_release import next_release, this_release
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -146,3 +146,27 @@ def offers_anew(fleet: FleetProcesses, host: str) -> bool:
     """Return whether a host's agent is of the next release and offers the environment."""
     theirs, offers = fleet.raw.hmget(f"reuse:host:{host}", "format", "offers")
     return theirs == NEXT.encode() and ENV.encode() in offers
+
+
+def test_processes_keep_to_the_scripts_of_the_release_that_they_were_started_with(
+    fleet: FleetProcesses, tmp_path: Path
+):
+    through = this_release(tmp_path / "installed")
+    app = fleet.write(replicas=(0, 2), concurrency=1)
+    fleet.raw.set("reuse:leader", "another")
+    fleet.scaler(through=through)
+    fleet.agent(through=through)
+    fleet.offered()
+    fleet.until(lambda: "scaler started" in fleet.logs(), "the scaler's start")
+    # Their package is upgraded where it is installed, to scripts that take other arguments.
+    for path in (tmp_path / "installed").rglob("*.lua"):
+        path.write_text("return redis.error_reply('of another release')")
+    fleet.raw.delete("reuse:leader")
+    job = app.wait.enqueue()
+    fleet.running(job)
+    psutil.Process(fleet.runs(job)[0]).kill()
+    fleet.until(lambda: len(fleet.runs(job)) == 2, "its second run")
+    # Its agent has said so: otherwise it would have waited for the end of a lease.
+    assert b"SIGKILL" in fleet.raw.hget(f"rq:job:{job.id}", "reuse_deaths")
+    fleet.open()
+    fleet.finished([job])

@@ -11,7 +11,7 @@ from support.faulty_redis import fleet_at, server
 from support.fleet_processes import FleetProcesses
 
 pytestmark = pytest.mark.timeout(120)
-WARM_UP, OUTAGES = 8, 16
+WARM_UP, OUTAGES = 5, 12
 MAY_GROW = 2 * 2**20
 # What a scaler, an agent and a replica say of each outage, and in which log.
 NOTICES = [

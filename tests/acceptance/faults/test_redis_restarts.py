@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,31 +19,24 @@ pytestmark = pytest.mark.timeout(90)
 LEASE = timedelta(seconds=30)
 
 
-def shut_down(redis_here: RedisServer) -> None:
-    with redis_here.client() as raw, contextlib.suppress(redis.ConnectionError):
-        raw.shutdown()
-    redis_here.process.wait()
-
-
-@pytest.mark.parametrize("stop", [RedisServer.stop, shut_down], ids=["SIGTERM", "SHUTDOWN"])
-def test_an_orderly_restart_under_load_costs_no_job_and_no_run(
-    stop: Callable[[RedisServer], None], tmp_path: Path
-):
+def test_orderly_restarts_under_load_cost_no_job_and_no_run(tmp_path: Path):
     with (
         server(append_only=True, appendfsync="everysec") as here,
         fleet_at(here.url, tmp_path, lease=LEASE) as fleet,
     ):
         app = fleet.write(replicas=(0, 3), concurrency=4)
         scaler, agent = fleet.serve()
-        held = app.wait.enqueue_many([()] * 3)
+        held = app.wait.enqueue_many([("first",), ("second",), ("last",)])
         fleet.running(*held)
         with under_load(app) as jobs:
+            for stop, gate in ((RedisServer.stop, "first"), (shut_down, "second")):
+                more(fleet, 50)
+                stop(here)
+                # One ends while nobody can be told.
+                fleet.open(gate)
+                here.restart()
             more(fleet, 50)
-            stop(here)
-            # These end while nobody can be told.
-            fleet.open()
-            here.restart()
-            more(fleet, 50)
+        fleet.open("last")
         fleet.finished([*held, *jobs])
         assert {len(fleet.runs(job)) for job in [*held, *jobs]} == {1}
         assert fleet.snapshot().finished_total == len([*held, *jobs])
@@ -85,6 +78,12 @@ def test_a_server_that_loads_its_file_is_waited_for(tmp_path: Path):
         for name in ("agent-a", "scaler"):
             said = (fleet.folder / f"{name}.log").read_text()
             assert "is loading the dataset in memory" in said
+
+
+def shut_down(redis_here: RedisServer) -> None:
+    with redis_here.client() as raw, contextlib.suppress(redis.ConnectionError):
+        raw.shutdown()
+    redis_here.process.wait()
 
 
 @contextlib.contextmanager

@@ -20,8 +20,9 @@ from rq import Queue
 
 from reuse_queue.broker.connection import Connection
 from reuse_queue.broker.queue import JobQueue
+from reuse_queue.ends import NamedCallback, When
 from reuse_queue.facts import Death
-from reuse_queue.job import ClaimedJob, NewJob, Priority, Recorded, Terms, Verdict
+from reuse_queue.job import ClaimedJob, NewJob, Outcome, Priority, Recorded, Terms, Verdict
 from support import ledger
 from support.site import ENV, Site, outcome
 
@@ -31,6 +32,7 @@ flags = st.booleans()
 _FATES = (None, Verdict.FAILED, Verdict.CANCELED)
 _VERDICTS = (Verdict.FINISHED, Verdict.FAILED, Verdict.CANCELED)
 ENDS = {"finished", "failed"}
+TOLD = {when: NamedCallback(name=f"app.{when}") for when in (When.FAILURE, When.STOPPED)}
 
 
 def death_of(name: str) -> Death:
@@ -43,6 +45,13 @@ def death_of(name: str) -> Death:
         was_ready=True,
         age=timedelta(seconds=1),
     )
+
+
+def ended(job: ClaimedJob, verdict: Verdict, **more: Any) -> Outcome:
+    """Return how a replica ends the job, as it wishes unless that has been decided before."""
+    if job.decided is not None:
+        verdict, more["retry"] = job.decided.verdict, job.decided.retry
+    return outcome(job, verdict, **more)
 
 
 class History(RuleBasedStateMachine):
@@ -84,10 +93,20 @@ class History(RuleBasedStateMachine):
         retries=st.sampled_from([0, 2]),
         wait=st.sampled_from([0, 9]),
         delayed=flags,
+        told=flags,
     )
     def enqueue(
-        self, *, count: int, urgent: bool, once: bool, retries: int, wait: int, delayed: bool
+        self,
+        *,
+        count: int,
+        urgent: bool,
+        once: bool,
+        retries: int,
+        wait: int,
+        delayed: bool,
+        told: bool,
     ) -> None:
+        """Enqueue jobs, all `told` if they have callbacks for ends that are no successes."""
         jobs = [
             self.new(
                 f"j{len(self.ids) + n}",
@@ -96,6 +115,7 @@ class History(RuleBasedStateMachine):
                 retry_delays=(timedelta(seconds=wait),),
                 redeliver=not once,
                 delay=timedelta(hours=1) if delayed else None,
+                callbacks=TOLD if told else None,
             )
             for n in range(count)
         ]
@@ -160,13 +180,15 @@ class History(RuleBasedStateMachine):
     def finish(self, verdict: Verdict, *, kept: bool, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from([each for each in REPLICAS if self.held[each]]))
         believed = self.held[name]
-        ending = data.draw(st.lists(st.sampled_from(believed), min_size=1, unique=True))
+        ending = data.draw(
+            st.lists(st.sampled_from(believed), min_size=1, unique_by=lambda job: job.execution)
+        )
         ttl = timedelta(seconds=500) if kept else timedelta(0)
-        said = self.site.finish(*(outcome(j, verdict, result_ttl=ttl) for j in ending), name=name)
+        said = self.site.finish(*(ended(j, verdict, result_ttl=ttl) for j in ending), name=name)
         for job, recorded in zip(ending, said, strict=True):
             mine = f"{job.id}:{job.execution}" in self.before.leases
             assert mine == (recorded is not Recorded.LOST)
-        again = self.site.finish(*(outcome(job, verdict) for job in ending), name=name)
+        again = self.site.finish(*(ended(job, verdict) for job in ending), name=name)
         assert set(again) == {Recorded.LOST}
         self.held[name] = [job for job in believed if job not in ending]
 
@@ -195,9 +217,18 @@ class History(RuleBasedStateMachine):
             verdict = fate if isinstance(fate, Verdict) else None
             fates = dict.fromkeys(running[:2], verdict)
             self.run(self.site.leases.end_replica(death_of(name), fates))
+            if verdict is not None:
+                self.check_told(name, self.held[name][:2])
         self.site.replica(name)
         if not alive:
             self.held[name] = []
+
+    def check_told(self, name: str, killed: list[ClaimedJob]) -> None:
+        """What names something to be called at its end has not ended before that, but once."""
+        for job in killed:
+            if job.callbacks and f"{job.id}:{job.execution}" in self.before.leases:
+                waits = "reuse_decided" in self.site.job(job.id)
+                assert waits == (job.decided is None), (name, job)
 
     # -- whatever happened ------------------------------------------------------------------
 
@@ -224,7 +255,7 @@ class History(RuleBasedStateMachine):
         self.site.replica("r1")
         self.time_comes()
         while jobs := self.site.claim("r1", 100):
-            self.site.finish(*(outcome(job, Verdict.FINISHED) for job in jobs))
+            self.site.finish(*(ended(job, Verdict.FINISHED) for job in jobs))
         left = ledger.read(self.site.raw)
         left.check(self.stale)
         assert not left.listed + left.waiting

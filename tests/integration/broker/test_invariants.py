@@ -77,7 +77,13 @@ class History(RuleBasedStateMachine):
             self.site.replica(name)
         self.ids = [f"j{n}" for n in range(8)]
         self.run(
-            self.queue.enqueue(ENV, [self.new(i, retries=n % 3) for n, i in enumerate(self.ids)])
+            self.queue.enqueue(
+                ENV,
+                [
+                    self.new(i, retries=n % 3, callbacks=TOLD if n % 2 else None)
+                    for n, i in enumerate(self.ids)
+                ],
+            )
         )
 
     @staticmethod
@@ -222,6 +228,13 @@ class History(RuleBasedStateMachine):
         self.site.replica(name)
         if not alive:
             self.held[name] = []
+
+    @rule(name=replicas, verdict=st.sampled_from([Verdict.FAILED, Verdict.CANCELED]))
+    def is_killed_for_what_it_claims(self, name: str, verdict: Verdict) -> None:
+        self.replica_ends(name, "asked", alive=False)
+        self.claim(name, 2)
+        self.before = ledger.read(self.site.raw)
+        self.replica_ends(name, verdict, alive=False)
 
     def check_told(self, name: str, killed: list[ClaimedJob]) -> None:
         """What names something to be called at its end has not ended before that, but once."""

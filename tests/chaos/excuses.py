@@ -8,12 +8,13 @@ from typing import Any
 
 from chaos.history import Fault, History, Run, host_of
 
-RECORDED_WITHIN_S = 2.0
-"""From a run's end to its record in Redis: milliseconds, or this where all are short of
+RECORDED_WITHIN_S = 1.0
+"""From a run's end to its record in Redis: milliseconds, or this where a machine is short of
 everything. Later, a fault has nothing left to take."""
 _RECOVERS_S = 5.0
-"""From the end of a bad time to the first word that comes through: a beat is due within a second,
-given up after a sixth of a lease, and tried again after at most 2 s."""
+"""From the end of a bad time to the first word that comes through, or to the end of a replica that
+has been away for too long: a beat is due within a second, given up after a sixth of a lease, and
+tried again after at most 2 s."""
 # Renewals come every second, with a backoff of up to 2 s after a failure: silences that close
 # together are one, for whoever has to renew a lease between them.
 _NEAR_S = 4.0
@@ -114,7 +115,7 @@ def _silences(faults: Iterable[Fault], lease: float, bad: list[Hindrance]) -> It
                 yield Excuse(
                     fault=fault.name,
                     since=began,
-                    until=ended + lease,
+                    until=ended + _RECOVERS_S,
                     hosts=frozenset({host} - {""}),
                     everyone=not host,
                     hindrances=_then(bad, began),

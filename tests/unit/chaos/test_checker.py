@@ -313,6 +313,14 @@ def test_a_second_run_long_after_the_first_was_recorded_is_found(faults: tuple[F
     assert broken(told, job(by="e2"), *faults) == {"again only after a fault"}
 
 
+@pytest.mark.parametrize(
+    "fault", [killed(11), killed(11, healed=17, stopped=True), silent(11, 17), silent(11, 17, "a")]
+)
+def test_a_second_run_of_what_began_when_the_fault_was_over_is_found(fault: Fault):
+    told = story(run(at=23, how=""), run("e2", at=30))
+    assert broken(told, job(by="e2"), fault) == {"again only after a fault"}
+
+
 def test_a_second_run_after_a_neighbour_that_kills_later_replicas_is_found():
     deadly = Story(job="k", kind="poison", runs=[run("e9", at=30, how="")])
     history = History(stories={"j": story(*RERUN), "k": deadly})

@@ -269,6 +269,8 @@ class History(RuleBasedStateMachine):
         self.time_comes()
         while jobs := self.site.claim("r1", 100):
             self.site.finish(*(ended(job, Verdict.FINISHED) for job in jobs))
+            # What had been killed fails now, and may be tried again.
+            self.time_comes()
         left = ledger.read(self.site.raw)
         left.check(self.stale)
         assert not left.listed + left.waiting

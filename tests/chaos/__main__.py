@@ -20,7 +20,7 @@ from support.interrupts import stoppable
 from support.server import programs
 
 _RATE, _SHORT_RATE = 8.0, 12.0
-_SHORT_S, _SHORT_SEED = 13.0, 4
+_SHORT_S, _SHORT_SEED = 13.0, 21
 _LEASE_S, _SHORT_LEASE_S = 8.0, 5.0
 _PATIENCE_S, _SHORT_PATIENCE_S = 150.0, 60.0
 

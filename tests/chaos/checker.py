@@ -139,6 +139,9 @@ def _runs(story: Story, excuses: list[Excuse]) -> Iterator[Violation]:
     if story.rules.once and len(story.runs) > 1:
         yield _broken("at most once", story, f"it ran {len(story.runs)} times")
     tries = 0
+    if story.rules.stubborn:
+        # It is ended by being killed: that is no reason to run it again.
+        excuses = [each for each in excuses if each.job != story.job]
     for run, following in zip(story.runs, story.runs[1:], strict=False):
         if any(excuse.covers(run, following) for excuse in excuses):
             continue

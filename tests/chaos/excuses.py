@@ -18,6 +18,9 @@ tried again after at most 2 s."""
 # Renewals come every second, with a backoff of up to 2 s after a failure: silences that close
 # together are one, for whoever has to renew a lease between them.
 _NEAR_S = 4.0
+_SEEN_TO_S = 6.0
+"""From a timeout to the kill of what does not give way: the grace, and what is left is for a slow
+machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +82,13 @@ def excuses(history: History, lease: float) -> list[Excuse]:
     """Return what the faults excuse, where a lease lasts so many seconds."""
     bad = list(_hindrances(history.faults))
     taken = [each for fault in history.faults for each in _taken(fault, bad)]
-    return [*taken, *_silences(history.faults, lease, bad), *_deaths(history, bad)]
+    return [
+        *taken,
+        *_silences(history.faults, lease, bad),
+        *_deaths(history, bad),
+        *_killings(history, lease, bad),
+        *_unattended(history, bad),
+    ]
 
 
 def _taken(fault: Fault, bad: list[Hindrance]) -> Iterator[Excuse]:
@@ -137,6 +146,44 @@ def _deaths(history: History, bad: list[Hindrance]) -> Iterator[Excuse]:
                         job=story.job,
                         hindrances=_then(bad, run.began),
                     )
+
+
+def _killings(history: History, lease: float, bad: list[Hindrance]) -> Iterator[Excuse]:
+    """Yield the deaths of replicas whose job did not give way at its timeout."""
+    for story in history.stories.values():
+        for run in story.runs if story.rules.stubborn else ():
+            yield Excuse(
+                fault=story.kind,
+                since=run.began,
+                # Its agent may stand still for a lease and more before it sees to it.
+                until=run.began + 2 * lease + _SEEN_TO_S,
+                pids=frozenset({run.pid}),
+                replicas=frozenset({run.replica}),
+                job=story.job,
+                hindrances=_then(bad, run.began),
+            )
+
+
+def _unattended(history: History, bad: list[Hindrance]) -> Iterator[Excuse]:
+    """Yield the stops of agents, for replicas that could not renew their own lease either."""
+    blocking = [run for s in history.stories.values() if s.rules.blocks for run in s.runs]
+    for fault in history.faults:
+        mine = [
+            run
+            for run in blocking
+            if host_of(run.replica) in fault.unattended
+            and run.began < fault.healed
+            and (run.ended is None or run.ended > fault.injected)
+        ]
+        if mine:
+            yield Excuse(
+                fault=fault.name,
+                since=fault.injected,
+                until=fault.healed,
+                pids=frozenset(run.pid for run in mine),
+                replicas=frozenset(run.replica for run in mine),
+                hindrances=_then(bad, fault.injected),
+            )
 
 
 def _hindrances(faults: Iterable[Fault]) -> Iterator[Hindrance]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 import redis
 
+from chaos.clocks import clock
 from chaos.network import Network
 from reuse_queue.settings import Settings
 from support.eventually import eventually_sync
@@ -25,7 +27,16 @@ HOSTS = ("a", "b")
 FAR = "b"
 """The host whose way to Redis is a network of ours."""
 SCALERS = ("one", "two")
-ENVIRONMENTS = ("main", "plain", "nest", "deadly")
+ENVIRONMENTS = ("main", "plain", "nest", "deadly", "solo")
+USER, PASSWORD = "fleet", "right"
+"""How the fleet logs in; the tests' own clients need no login."""
+_LOGIN = f"{USER}:{PASSWORD}@"
+_USERS = f"""
+user default on nopass ~* &* +@all
+user {USER} on >{PASSWORD} ~* &* +@all
+"""
+_ROOM = "6"
+"""How many replicas a host takes: fewer, in all, than are wanted at times."""
 _OFF_THE_BOOKS_S = 60.0
 
 
@@ -43,10 +54,12 @@ class Fleet:
 
     def __init__(self, folder: Path, program: str, settings: Settings) -> None:
         self.folder = folder
-        self.server = RedisServer(program, append_only=True)
-        self.settings = replace(settings, redis_url=self.server.url)
+        self.server = _server(program)
+        self.settings = replace(settings, redis_url=self.server.url.replace("//", f"//{_LOGIN}"))
         self.raw: Any = redis.Redis.from_url(self.server.url, socket_timeout=5)
-        self.network = Network(str(self.server.socket))
+        self.network = Network(str(self.server.socket), _LOGIN)
+        self.clocks = dict.fromkeys(HOSTS, "")
+        """By how much a host's clock is wrong, from its agent's next start on: `+1h`."""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._closed = False
 
@@ -68,7 +81,8 @@ class Fleet:
         """Start a host's agent."""
         url = self.network.url if host == FAR else self.settings.redis_url
         targets = [f"chaos.app:{env}" for env in ENVIRONMENTS]
-        self._start(f"agent-{host}", url, "reuse_agent", "--host", host, *targets)
+        words = ("reuse_agent", "--host", host, "--max-replicas", _ROOM, *targets)
+        self._start(f"agent-{host}", url, *words, own=clock(self.clocks[host]))
 
     def restart_ended(self) -> None:
         """Start again each scaler that ended with an error, as a service manager does.
@@ -145,12 +159,12 @@ class Fleet:
 
     # ---------------------------------------------------------------------------------------
 
-    def _start(self, name: str, url: str, *words: str) -> None:
+    def _start(self, name: str, url: str, *words: str, own: dict[str, str] | None = None) -> None:
         if self._closed:
             raise RuntimeError(f"{name} was to be started after the end")
         path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
         settings = replace(self.settings, redis_url=url)
-        own = {"PYTHONPATH": path, "CHAOS_FOLDER": str(self.folder)}
+        own = {"PYTHONPATH": path, "CHAOS_FOLDER": str(self.folder), **(own or {})}
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 [sys.executable, "-m", *words],
@@ -190,6 +204,14 @@ class Fleet:
                     except psutil.NoSuchProcess:
                         continue
                     yield Seen(name=name, host=where.decode(), process=process)
+
+
+def _server(program: str) -> RedisServer:
+    # Short: the path of a socket may not be long.
+    folder = Path(tempfile.mkdtemp(prefix="rq-chaos-", dir="/tmp"))
+    users = folder / "users.acl"
+    users.write_text(_USERS)
+    return RedisServer(program, append_only=True, folder=folder, aclfile=str(users))
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -8,6 +8,8 @@ from typing import Any
 
 from chaos.kinds import KINDS, Kind
 
+_TUPLES = ("pids", "replicas", "hosts", "unattended")
+
 
 @dataclass(kw_only=True)
 class Run:
@@ -63,6 +65,8 @@ class Fault:
     """Hosts whose replicas are all among them."""
     stopped: bool = False
     """It stopped them, and let them go on."""
+    unattended: tuple[str, ...] = ()
+    """Hosts whose agent could renew no lease: that of a replica which a job blocked ran out."""
     silence: bool = False
     """It kept `hosts` (all, where there are none) from Redis: those that were away for too long
     have given up their jobs."""
@@ -102,7 +106,7 @@ def told(events: Iterable[dict[str, Any]]) -> History:
         facts = dict(event)
         what, at = facts.pop("event"), facts.pop("at")
         if what == "fault":
-            facts |= {name: tuple(facts.get(name, ())) for name in ("pids", "replicas", "hosts")}
+            facts |= {name: tuple(facts.get(name, ())) for name in _TUPLES}
             history.faults.append(Fault(**facts))
         elif what == "unsure":
             history.unsure.append(Unsure(**facts))

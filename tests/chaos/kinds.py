@@ -21,6 +21,10 @@ class Kind:
     """A run of it takes its replica along."""
     expires: bool = False
     """No run of it ever returns: its timeout ends it."""
+    stubborn: bool = False
+    """It does not give way at its timeout: its replica is killed, whoever is beside it."""
+    blocks: bool = False
+    """While it runs its replica cannot renew its own lease: its agent has to."""
 
     @property
     def retries(self) -> int:
@@ -39,14 +43,25 @@ KINDS: dict[str, Kind] = {
     "cpu": Kind(),
     "parent": Kind(),
     "child": Kind(),
+    "fork": Kind(),
+    "tree": Kind(),
+    "branch": Kind(),
+    "block": Kind(blocks=True),
+    "hog": Kind(blocks=True),
+    "spin": Kind(blocks=True),
+    "unusual error": Kind(ends=FAILED, raises=1),
+    "leak": Kind(ends=FAILED, raises=1),
     "flaky": Kind(raises=2),
     "failing": Kind(ends=FAILED, raises=2),
     "once": Kind(once=True),
     "unwanted": Kind(ends=CANCELED),
     "late": Kind(ends=FAILED, expires=True),
     "stuck": Kind(ends=FAILED, expires=True),
+    "stubborn": Kind(ends=FAILED, expires=True, stubborn=True),
     "beside": Kind(),
     "once beside": Kind(once=True),
     "segfault": Kind(deadly=True),
     "poison": Kind(ends=FAILED, deadly=True),
+    "odd payload": Kind(ends=FAILED),
+    "odd fields": Kind(),
 }

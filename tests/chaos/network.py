@@ -30,7 +30,7 @@ class Network:
         latency_s: the longest that each piece is late; half of it on average.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(self, server: str, login: str = "") -> None:
         self.latency_s = 0.0
         self._server = server
         self._passing = threading.Event()
@@ -38,7 +38,7 @@ class Network:
         self._pairs: set[_Pair] = set()
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self.url = f"redis://{login}127.0.0.1:{self._listener.getsockname()[1]}/0"
         self._start(self._accept)
 
     def cut(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from chaos.faults import Fault
+from chaos.faults.data import WriteOddJobs
 from chaos.faults.network import HalfOpen, Latency, Partition, Resets
 from chaos.faults.processes import (
     KillAgent,
@@ -16,12 +17,21 @@ from chaos.faults.processes import (
     KillReplica,
     KillZygote,
     RestartAgent,
+    SkewClock,
     StopAgent,
     StopHost,
     StopLeader,
     StopReplica,
 )
-from chaos.faults.redis import FlushScripts, KillClients, KillRedis, PauseClients, StopRedis
+from chaos.faults.redis import (
+    ChangePassword,
+    FillRedis,
+    FlushScripts,
+    KillClients,
+    KillRedis,
+    PauseClients,
+    StopRedis,
+)
 
 Lasts: TypeAlias = Callable[[random.Random, float], float]
 _FIRST_S, _GAP_S, _LONGEST_GAP_S = 3.0, 5.0, 15.0
@@ -71,6 +81,7 @@ _MENU: tuple[tuple[int, type[Fault], Lasts], ...] = (
     (2, StopHost, _long),
     (3, StopLeader, _lead),
     (3, RestartAgent, _short),
+    (3, SkewClock, _short),
     (4, KillRedis, _short),
     (1, KillRedis, _long),
     (3, StopRedis, _short),
@@ -78,6 +89,11 @@ _MENU: tuple[tuple[int, type[Fault], Lasts], ...] = (
     (3, PauseClients, _short),
     (1, PauseClients, _long),
     (3, FlushScripts, _at_once),
+    (3, FillRedis, _while),
+    (1, FillRedis, _long),
+    (3, ChangePassword, _short),
+    (1, ChangePassword, _long),
+    (3, WriteOddJobs, _at_once),
     (4, KillClients, _while),
     (4, Latency, _while),
     (4, Resets, _while),
@@ -108,12 +124,15 @@ def short(lease: float) -> list[Planned]:
         Planned(1.5, FlushScripts()),
         Planned(2.0, KillLeader(lasts_s=2.0)),
         Planned(2.5, StopReplica(lasts_s=lease + 2)),
+        Planned(2.5, WriteOddJobs()),
         Planned(3.0, KillRedis(lasts_s=0.5)),
+        Planned(4.0, FillRedis(lasts_s=0.7)),
         Planned(5.0, KillClients(lasts_s=2.0)),
         Planned(6.0, KillZygote()),
         Planned(7.0, Resets(lasts_s=1.5)),
         Planned(8.0, PauseClients(lasts_s=0.7)),
         Planned(9.0, HalfOpen(lasts_s=0.5)),
+        Planned(9.5, ChangePassword(lasts_s=0.5)),
         Planned(10.0, KillAgent(lasts_s=1.0)),
         Planned(11.0, KillReplica()),
     ]

@@ -12,6 +12,11 @@ from chaos.history import Fault, History
 from chaos.runner import Outcome
 
 _MOST_SHOWN = 40
+_DEATHS = (
+    ("segfault", "a job's segfault"),
+    ("poison", "a job's os._exit"),
+    ("stubborn", "a job that does not give way"),
+)
 
 
 def report(outcome: Outcome, *, seed: int, server: str, lease: float) -> str:
@@ -94,7 +99,7 @@ def _faults(history: History, lease: float) -> Iterator[str]:
     lost = _lost(history, lease)
     for name, faults in sorted(by_name.items()):
         yield _row(name, len(faults), lost[name], again[name])
-    for kind, text in (("segfault", "a job's segfault"), ("poison", "a job's os._exit")):
+    for kind, text in _DEATHS:
         deaths = sum(
             not run.how
             for story in history.stories.values()

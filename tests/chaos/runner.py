@@ -131,6 +131,7 @@ class Runner:
             replicas=harm.replicas,
             hosts=harm.hosts,
             stopped=harm.stopped,
+            unattended=harm.unattended,
             silence=harm.silence,
             hinders=harm.hinders,
         )

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from chaos import app
+from chaos import app, families, hostile
+from chaos.environments import FOREVER_S
 from reuse_queue import JobHandle
-from reuse_queue.errors import RedisUnavailable
+from reuse_queue.errors import RedisRefused, RedisUnavailable
 
 Calls: TypeAlias = Callable[[random.Random], tuple[Any, list[tuple[Any, ...]]]]
 _MOST_AT_ONCE = 12
@@ -38,14 +39,34 @@ _MENU: dict[str, tuple[float, Calls]] = {
     "flaky": (4, lambda rng: (app.flaky, [()] * 2)),
     "failing": (2, lambda rng: (app.failing, [()] * 2)),
     "once": (4, lambda rng: (app.once, _many(rng, lambda: (rng.uniform(0, 2),)))),
-    "unwanted": (3, lambda rng: (app.slow, [("unwanted", app.FOREVER_S)] * 2)),
+    "unwanted": (3, lambda rng: (app.slow, [("unwanted", FOREVER_S)] * 2)),
     "sync": (6, lambda rng: (app.sync, _many(rng, lambda: (rng.uniform(0, 0.2),)))),
     "cpu": (3, lambda rng: (app.cpu, [(rng.uniform(0.01, 0.1),)] * 2)),
-    "parent": (3, lambda rng: (app.parent, [(rng.randint(1, 5),)] * 2)),
-    "late": (0.5, lambda rng: (app.late, [()])),
-    "stuck": (0.3, lambda rng: (app.stuck, [()])),
-    "segfault": (0.5, lambda rng: (app.segfault, [()])),
-    "poison": (0.2, lambda rng: (app.poison, [()])),
+    "parent": (3, lambda rng: (families.parent, [(rng.randint(1, 5),)] * 2)),
+    "unusual error": (
+        2,
+        lambda rng: (
+            rng.choice((hostile.leave, hostile.leave_plainly)),
+            [(rng.choice(hostile.UNUSUAL),)],
+        ),
+    ),
+    "leak": (0.5, lambda rng: (hostile.leak, [()])),
+    "fork": (0.5, lambda rng: (hostile.fork, [()])),
+    "block": (0.2, lambda rng: (hostile.block, [("block", hostile.LONGER_THAN_A_LEASE_S)])),
+    "hog": (0.2, lambda rng: (hostile.block, [("hog", hostile.LONGER_THAN_A_LEASE_S)])),
+    "spin": (0.1, lambda rng: (hostile.block, [("spin", hostile.LONGER_THAN_A_LEASE_S)])),
+    "tree": (
+        1.5,
+        lambda rng: (
+            rng.choice((families.tree, families.plain_tree)),
+            [("tree", rng.randint(1, 3), rng.randint(1, 2))],
+        ),
+    ),
+    "late": (0.5, lambda rng: (hostile.late, [()])),
+    "stuck": (0.3, lambda rng: (hostile.stuck, [()])),
+    "segfault": (0.5, lambda rng: (hostile.segfault, [()])),
+    "poison": (0.2, lambda rng: (hostile.poison, [()])),
+    "stubborn": (0.3, lambda rng: (hostile.stubborn, [()])),
     "once beside": (
         1,
         lambda rng: (app.once_beside, _many(rng, lambda: (rng.uniform(0.2, 2),))),
@@ -84,12 +105,14 @@ class Workload:
 
     def _run(self) -> None:
         try:
+            # One of every kind at least, also in a short run.
+            kinds = list(_MENU)
+            self._rng.shuffle(kinds)
+            for kind in kinds:
+                self._enqueue(kind)
             while not self._stopped.wait(self._rng.expovariate(self._rate)):
                 self._enqueue(self._drawn())
                 self._cancel(time.monotonic())
-            # One of every kind at least, also in a short run.
-            for kind in _MENU:
-                self._enqueue(kind)
             self._cancel(float("inf"))
         except BaseException as error:  # noqa: BLE001  # for the main thread
             self.problem = error
@@ -104,6 +127,8 @@ class Workload:
             handles = task.enqueue_many(calls)
         except RedisUnavailable:
             app.ledger.unsure(kind, len(calls))
+            return
+        except RedisRefused:  # it is full, and has written none
             return
         for handle in handles:
             app.ledger.accepted(handle.id, kind)

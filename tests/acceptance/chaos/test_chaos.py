@@ -1,4 +1,4 @@
-"""The short form of chaos: twelve faults upon a whole fleet, and every promise is kept."""
+"""The short form of chaos: fifteen faults upon a whole fleet, and every promise is kept."""
 
 import os
 import re

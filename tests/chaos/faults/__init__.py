@@ -23,6 +23,7 @@ class Harm:
     replicas: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     stopped: bool = False
+    unattended: tuple[str, ...] = ()
     silence: bool = False
     hinders: bool = False
 

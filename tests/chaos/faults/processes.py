@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import psutil
 
+from chaos.clocks import LIBRARIES
 from chaos.faults import Fault, Harm
 from chaos.fleet import HOSTS, Fleet
 from support.eventually import eventually_sync
@@ -177,7 +178,7 @@ class StopAgent(Fault):
         agent = fleet.agent(host)
         self._victim = [] if agent is None else [agent]
         _suspend(self._victim)
-        return Harm(what=host) if agent else None
+        return Harm(what=host, unattended=(host,)) if agent else None
 
     def heal(self, fleet: Fleet) -> None:
         _resume(self._victim)
@@ -249,3 +250,20 @@ class RestartAgent(Fault):
             what=f"the end of host {self._host}'s agent",
         )
         fleet.start_agent(self._host)
+
+
+@dataclass(kw_only=True)
+class SkewClock(RestartAgent):
+    """An agent, and with it its host, gets another clock; it keeps it whatever comes after."""
+
+    name = "an agent's restart with its clock an hour off, or right again"
+
+    def inject(self, fleet: Fleet, rng: random.Random) -> Harm | None:
+        if not LIBRARIES:
+            return None
+        harm = super().inject(fleet, rng)
+        if harm is None:
+            return None
+        others = {"+1h", "-1h", ""} - {fleet.clocks[self._host]}
+        fleet.clocks[self._host] = rng.choice(sorted(others))
+        return Harm(what=f"{self._host} {fleet.clocks[self._host] or 'right'}")

@@ -1,4 +1,4 @@
-"""Faults of Redis: killed, stopped, paused, without its scripts, cutting its clients off."""
+"""Faults of Redis: killed, stopped, paused, full, without its scripts, cutting its clients off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import redis
 
 from chaos.faults import Fault, Harm
-from chaos.fleet import Fleet
+from chaos.fleet import PASSWORD, USER, Fleet
 
 _BETWEEN_KILLS_S = (0.1, 0.4)
 
@@ -90,3 +90,38 @@ class KillClients(Fault):
                 time.sleep(rng.uniform(*_BETWEEN_KILLS_S))
         self.lasts_s = 0.0
         return Harm(hinders=True)
+
+
+@dataclass(kw_only=True)
+class FillRedis(Fault):
+    """Its memory is full: it takes no new jobs, those that are there run, and no lease ends."""
+
+    name = "Redis out of memory"
+    uses = frozenset({"redis"})
+
+    def inject(self, fleet: Fleet, rng: random.Random) -> Harm:
+        fleet.raw.config_set("maxmemory", "1mb")  # it has more already
+        return Harm()
+
+    def heal(self, fleet: Fleet) -> None:
+        fleet.raw.config_set("maxmemory", "0")
+
+
+@dataclass(kw_only=True)
+class ChangePassword(Fault):
+    """The fleet's password is another one, and all its connections are cut; then it is back."""
+
+    name = "wrong password"
+    uses = frozenset({"redis"})
+
+    def inject(self, fleet: Fleet, rng: random.Random) -> Harm:
+        self._set(fleet, "another")
+        return Harm(silence=True)
+
+    def heal(self, fleet: Fleet) -> None:
+        self._set(fleet, PASSWORD)
+
+    @staticmethod
+    def _set(fleet: Fleet, password: str) -> None:
+        fleet.raw.execute_command("ACL", "SETUSER", USER, "resetpass", f">{password}")
+        fleet.raw.execute_command("CLIENT", "KILL", "USER", USER)

@@ -1,0 +1,57 @@
+"""The environments of the application under chaos, and the note of every run of every task.
+
+Two of coroutines, so that there parents never take the slots of their children; one of single
+slots, in which parents have to give theirs to their children; one of plain functions, and of all
+that blocks its replica; and one for the jobs that kill theirs, with others beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chaos.ledger import Ledger
+from reuse_queue import ReusePolicy, TaskEnvironment, current_job
+from reuse_queue.settings import Settings
+
+FOLDER = "CHAOS_FOLDER"
+RESULTS_LAST_S = 86_400
+FOREVER_S = 600.0
+PATIENCE_S = 120
+
+ledger = Ledger(Path(os.environ[FOLDER]) / "ledger")
+settings = Settings.from_env()
+main = TaskEnvironment("main", reusable=ReusePolicy(replicas=(1, 4), concurrency=8))
+plain = TaskEnvironment("plain", reusable=ReusePolicy(replicas=(1, 3), concurrency=1))
+nest = TaskEnvironment("nest", reusable=ReusePolicy(replicas=(0, 2), concurrency=8))
+solo = TaskEnvironment("solo", reusable=ReusePolicy(replicas=(0, 2), concurrency=1))
+deadly = TaskEnvironment("deadly", reusable=ReusePolicy(replicas=(0, 2), concurrency=4))
+for each in (main, plain, nest, solo, deadly):
+    each.bind(settings, patience=PATIENCE_S)
+
+
+@deadly.preload
+def leave_no_core() -> None:
+    """Segfaults are wanted here, their cores are not."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+@contextmanager
+def noted(kind: str) -> Iterator[str]:
+    """Note one run; yield its execution's id, which is what every task returns."""
+    job = current_job()
+    assert job is not None
+    ledger.began(job.id, job.execution, kind, job.replica)
+    try:
+        yield job.execution
+    except asyncio.CancelledError:
+        ledger.ended(job.execution, "canceled")
+        raise
+    except BaseException:
+        ledger.ended(job.execution, "raised")
+        raise
+    ledger.ended(job.execution, "returned")

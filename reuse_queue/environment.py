@@ -197,7 +197,8 @@ class TaskEnvironment:
         Args:
             where: a URL, settings, or a connection that is shared with others.
             patience: seconds (or a timedelta) for which calls keep trying when Redis cannot be
-                reached, before they raise RedisUnavailable; 0: they raise it at once.
+                reached, before they raise RedisUnavailable; 0: they raise it at once. Replicas go
+                to the Redis of their own settings, with this patience.
         """
         self._redis = _redis(where, duration("patience", patience))
 
@@ -205,6 +206,11 @@ class TaskEnvironment:
     def connection(self) -> Connection:
         """The connection to Redis."""
         return self._bound().connection
+
+    @property
+    def patience(self) -> timedelta:
+        """How long its calls keep trying when Redis cannot be reached."""
+        return self._redis.patience if self._redis else timedelta(0)
 
     @property
     def jobs(self) -> Jobs:

@@ -51,7 +51,7 @@ class RedisLink:
         # One for all environments that share the connection: they wait together.
         self.jobs = connection.kept((Post, patience), lambda: Post(connection, patience))
         self._fleet = Fleet(connection.keys, connection.settings)
-        self._patience = patience
+        self.patience = patience
         self._signer = signer(connection.settings.signing_keys)
         self._announced: set[str] = set()
 
@@ -67,11 +67,11 @@ class RedisLink:
 
     def run(self, step: Step[T]) -> T:
         """Run a step with the blocking client."""
-        return self.connection.run(step, patience=self._patience)
+        return self.connection.run(step, patience=self.patience)
 
     async def arun(self, step: Step[T]) -> T:
         """Run a step with the asynchronous client."""
-        return await self.connection.arun(step, patience=self._patience)
+        return await self.connection.arun(step, patience=self.patience)
 
 
 def _signed(by: Signer, env: str, job: NewJob) -> NewJob:

@@ -34,7 +34,8 @@ def serve(
     with the code by `os._exit`: a job that ignored its stop may still run in it.
 
     Args:
-        env: the environment with its tasks and hooks; it is bound to `settings`' Redis.
+        env: the environment with its tasks and hooks; it is bound to `settings`' Redis,
+            with the patience that the application has given it.
         replica: the name under which the replica was ordered.
         board: shows the agent what runs; with a slot for each of the policy's concurrency.
         settings: where Redis is, and the times.
@@ -65,7 +66,7 @@ async def _serve(
     report: Callable[[str], object],
 ) -> ExitCode:
     connection = Connection(settings)
-    env.bind(connection)
+    env.bind(connection, patience=env.patience)
     try:
         daemon = Daemon(env, replica, board, connection, report)
         loop = asyncio.get_running_loop()

@@ -12,6 +12,7 @@ from support.faulty_redis import fleet_at, server
 from support.fleet_processes import FleetProcesses
 from support.lab import processes_in
 from support.server import RedisServer
+from support.whole_app import COROUTINES
 
 pytestmark = pytest.mark.timeout(90)
 LEASE_S = 3
@@ -98,3 +99,35 @@ def test_a_redis_that_was_emptied_serves_new_jobs(fleet: FleetProcesses):
     fleet.until(lambda: before.isdisjoint(p.pid for p in processes_in(fleet.folder)), "their end")
     fleet.ready(1)
     assert (scaler.poll(), agent.poll()) == (None, None)
+
+
+PATIENT = """
+from reuse_queue.settings import Settings
+
+env.bind(Settings.from_env(), patience=60)
+
+@env.task
+async def hand_on(gate: str = "gate") -> str:
+    begin()
+    while not (FOLDER / gate).exists():
+        await asyncio.sleep(0.02)
+    (FOLDER / "asks").touch()
+    return (await add.aenqueue(1, 2)).id
+"""
+
+
+def test_a_job_enqueues_with_the_patience_that_its_environment_was_bound_with(tmp_path: Path):
+    with (
+        server(append_only=True) as made,
+        fleet_at(made.url, tmp_path, lease=timedelta(seconds=30)) as fleet,
+    ):
+        app = fleet.write(replicas=(1, 1), tasks=COROUTINES + PATIENT)
+        fleet.serve()
+        job = app.hand_on.enqueue()
+        fleet.running(job)
+        made.kill()
+        fleet.open()
+        fleet.until((tmp_path / "asks").exists, "its enqueue")
+        made.restart()
+        [child] = fleet.finished([job])
+        assert fleet.finished([app.add.handle(child)]) == [3]

@@ -14,13 +14,14 @@ from pathlib import Path
 from chaos.document import publish
 from chaos.fleet import Fleet
 from chaos.plan import drawn, short
+from chaos.servers import OneServer, UnderSentinels
 from reuse_queue.settings import Settings
 from support.arguments import positive
 from support.interrupts import stoppable
 from support.server import programs
 
 _RATE, _SHORT_RATE = 8.0, 12.0
-_SHORT_S, _SHORT_SEED = 13.0, 21
+_SHORT_S, _SHORT_SEED = 13.0, 27
 _LEASE_S, _SHORT_LEASE_S = 8.0, 5.0
 _PATIENCE_S, _SHORT_PATIENCE_S = 150.0, 60.0
 
@@ -39,7 +40,8 @@ def main() -> int:
         kill_grace=timedelta(seconds=1),
         log_format="json",
     )
-    fleet = Fleet(folder, _program(options.server), settings)
+    servers = UnderSentinels() if options.sentinel else OneServer(_program(options.server))
+    fleet = Fleet(folder, servers, settings)
     kept, keep = False, True
     try:
         kept = _run(fleet, seed, options)
@@ -67,7 +69,7 @@ def _run(fleet: Fleet, seed: int, options: argparse.Namespace) -> bool:
         seconds, plan = _SHORT_S, short(lease)
     else:
         seconds = options.minutes * 60
-        plan = drawn(seed, seconds - lease - 5, lease)
+        plan = drawn(seed, seconds - lease - 5, lease, sentinels=options.sentinel)
     runner = Runner(
         fleet,
         seed=seed,
@@ -107,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rate", type=positive, default=_RATE, help="enqueues a second; 8")
     parser.add_argument(
         "--server", choices=("valkey", "redis"), help="the first of them that is here"
+    )
+    parser.add_argument(
+        "--sentinel", action="store_true", help="failovers, in place of a server that comes back"
     )
     parser.add_argument("--report", type=Path, help="a file, or a document with a part for it")
     parser.add_argument("--keep", action="store_true", help="keep the ledger and the logs")

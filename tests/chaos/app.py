@@ -15,6 +15,7 @@ from chaos.environments import (
     noted,
     plain,
     solo,
+    stand_still,
 )
 from reuse_queue import current_job
 
@@ -77,7 +78,7 @@ async def once(seconds: float) -> str:
 def sync(seconds: float) -> str:
     """Block its thread, leaving the processor alone."""
     with noted("sync") as execution:
-        time.sleep(seconds)
+        stand_still(seconds)
         return execution
 
 

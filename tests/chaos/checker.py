@@ -93,10 +93,11 @@ def _placed(story: Story, there: FoundJob) -> Iterator[Violation]:
 def _fits(story: Story, there: FoundJob, losses: Losses) -> Iterator[Violation]:
     """The state is what the job's kind ends in, or what faults and cancels make right."""
     status, rules = there.status, story.rules
-    raised = sum(run.how == "raised" for run in story.runs)
+    errors = [run.why for run in story.runs if run.how == "raised"]
+    raised = len(errors)
     wrong = ""
     if status == FAILED and not (_failed(story, raised) or losses.killed(story, there)):
-        wrong = f"it failed after {there.losses} losses and {raised} errors"
+        wrong = f"it failed after {there.losses} losses and {raised} errors {errors}"
     elif status == CANCELED and story.canceled is None:
         wrong = "it was canceled, and nobody wanted that"
     elif status == FINISHED and rules.ends == FAILED:

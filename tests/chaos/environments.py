@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,14 @@ def leave_no_core() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def stand_still(seconds: float) -> None:
+    """Let this thread stand still.
+
+    In place of `time.sleep`, which libfaketime breaks in Python 3.11 and later.
+    """
+    select.select([], [], [], seconds)
+
+
 @contextmanager
 def noted(kind: str) -> Iterator[str]:
     """Note one run; yield its execution's id, which is what every task returns."""
@@ -51,7 +60,7 @@ def noted(kind: str) -> Iterator[str]:
     except asyncio.CancelledError:
         ledger.ended(job.execution, "canceled")
         raise
-    except BaseException:
-        ledger.ended(job.execution, "raised")
+    except BaseException as error:
+        ledger.ended(job.execution, "raised", repr(error))
         raise
     ledger.ended(job.execution, "returned")

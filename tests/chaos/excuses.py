@@ -87,6 +87,7 @@ def excuses(history: History, lease: float) -> list[Excuse]:
         *_silences(history.faults, lease, bad),
         *_deaths(history, bad),
         *_killings(history, lease, bad),
+        *_bursts(history, bad),
         *_unattended(history, bad),
     ]
 
@@ -157,6 +158,21 @@ def _killings(history: History, lease: float, bad: list[Hindrance]) -> Iterator[
                 since=run.began,
                 # Its agent may stand still for a lease and more before it sees to it.
                 until=run.began + 2 * lease + _SEEN_TO_S,
+                pids=frozenset({run.pid}),
+                replicas=frozenset({run.replica}),
+                job=story.job,
+                hindrances=_then(bad, run.began),
+            )
+
+
+def _bursts(history: History, bad: list[Hindrance]) -> Iterator[Excuse]:
+    """Yield the jobs that have left their replica no memory to go on with."""
+    for story in history.stories.values():
+        for run in story.runs if story.rules.bursts else ():
+            yield Excuse(
+                fault=story.kind,
+                since=run.began,
+                until=(run.ended or run.began) + RECORDED_WITHIN_S,
                 pids=frozenset({run.pid}),
                 replicas=frozenset({run.replica}),
                 job=story.job,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from chaos.environments import RESULTS_LAST_S, ledger, main, nest, noted, solo
+from chaos.environments import RESULTS_LAST_S, ledger, main, nest, noted, solo, stand_still
 from reuse_queue import JobHandle, RedisRefused, TaskFailed, current_job
 
 _FULL_S = 0.2
@@ -82,7 +81,7 @@ def _handed_in(hand_in: Callable[[], list[JobHandle[Any]]]) -> list[JobHandle[An
         try:
             return hand_in()
         except RedisRefused:
-            time.sleep(_FULL_S)
+            stand_still(_FULL_S)
 
 
 def _told(handles: list[JobHandle[Any]], kind: str) -> list[JobHandle[Any]]:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import redis
 
 from chaos.clocks import clock
 from chaos.network import Network
+from chaos.servers import OneServer, Servers
 from reuse_queue.settings import Settings
 from support.eventually import eventually_sync
 from support.lab import processes_in
@@ -28,13 +28,6 @@ FAR = "b"
 """The host whose way to Redis is a network of ours."""
 SCALERS = ("one", "two")
 ENVIRONMENTS = ("main", "plain", "nest", "deadly", "solo")
-USER, PASSWORD = "fleet", "right"
-"""How the fleet logs in; the tests' own clients need no login."""
-_LOGIN = f"{USER}:{PASSWORD}@"
-_USERS = f"""
-user default on nopass ~* &* +@all
-user {USER} on >{PASSWORD} ~* &* +@all
-"""
 _ROOM = "6"
 """How many replicas a host takes: fewer, in all, than are wanted at times."""
 _OFF_THE_BOOKS_S = 60.0
@@ -52,16 +45,26 @@ class Seen:
 class Fleet:
     """Starts and ends the processes, and knows who is who."""
 
-    def __init__(self, folder: Path, program: str, settings: Settings) -> None:
+    def __init__(self, folder: Path, servers: Servers, settings: Settings) -> None:
         self.folder = folder
-        self.server = _server(program)
-        self.settings = replace(settings, redis_url=self.server.url.replace("//", f"//{_LOGIN}"))
-        self.raw: Any = redis.Redis.from_url(self.server.url, socket_timeout=5)
-        self.network = Network(str(self.server.socket), _LOGIN)
+        self.servers = servers
+        self.settings = replace(settings, redis_url=servers.url)
+        self.raw: Any = servers.raw
         self.clocks = dict.fromkeys(HOSTS, "")
         """By how much a host's clock is wrong, from its agent's next start on: `+1h`."""
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._closed = False
+
+    @property
+    def server(self) -> RedisServer:
+        """The Redis server that takes writes."""
+        return self.servers.now
+
+    @property
+    def network(self) -> Network:
+        """The network on one host's way to Redis."""
+        assert isinstance(self.servers, OneServer)
+        return self.servers.network
 
     # -- processes --------------------------------------------------------------------------
 
@@ -79,7 +82,7 @@ class Fleet:
 
     def start_agent(self, host: str) -> None:
         """Start a host's agent."""
-        url = self.network.url if host == FAR else self.settings.redis_url
+        url = self.servers.far_url if host == FAR else self.servers.url
         targets = [f"chaos.app:{env}" for env in ENVIRONMENTS]
         words = ("reuse_agent", "--host", host, "--max-replicas", _ROOM, *targets)
         self._start(f"agent-{host}", url, *words, own=clock(self.clocks[host]))
@@ -153,9 +156,7 @@ class Fleet:
             process.kill()
         for started in self._running.values():
             started.wait()
-        self.raw.close()
-        self.network.close()
-        self.server.close()
+        self.servers.close()
 
     # ---------------------------------------------------------------------------------------
 
@@ -204,14 +205,6 @@ class Fleet:
                     except psutil.NoSuchProcess:
                         continue
                     yield Seen(name=name, host=where.decode(), process=process)
-
-
-def _server(program: str) -> RedisServer:
-    # Short: the path of a socket may not be long.
-    folder = Path(tempfile.mkdtemp(prefix="rq-chaos-", dir="/tmp"))
-    users = folder / "users.acl"
-    users.write_text(_USERS)
-    return RedisServer(program, append_only=True, folder=folder, aclfile=str(users))
 
 
 def _command(process: psutil.Process) -> list[str]:

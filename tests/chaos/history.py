@@ -22,6 +22,8 @@ class Run:
     ended: float | None = None
     how: str = ""
     """`returned`, `raised`, `canceled`, or empty where it never came to an end."""
+    why: str = ""
+    """The error that it raised."""
 
 
 @dataclass(kw_only=True)
@@ -112,7 +114,7 @@ def told(events: Iterable[dict[str, Any]]) -> History:
             history.unsure.append(Unsure(**facts))
         elif what == "ended":
             run = runs[facts["execution"]]
-            run.ended, run.how = at, facts["how"]
+            run.ended, run.how, run.why = at, facts["how"], facts["why"]
         else:
             _take(history, runs, what, at, facts)
     return history

@@ -22,6 +22,7 @@ from chaos.environments import (
     noted,
     plain,
     settings,
+    stand_still,
 )
 from reuse_queue import current_job
 
@@ -86,7 +87,7 @@ async def late() -> None:
 def stuck() -> None:
     """Outlast its timeout in code that nothing can stop but its replica's end."""
     with noted("stuck"):
-        time.sleep(FOREVER_S)
+        stand_still(FOREVER_S)
 
 
 @deadly.task(timeout=1)
@@ -134,7 +135,7 @@ def _spin(seconds: int) -> None:
 
 # The second is C code that keeps the interpreter's lock: no line of Python runs meanwhile.
 _BLOCKS: dict[str, Callable[[int], object]] = {
-    "block": time.sleep,
+    "block": stand_still,
     "hog": ctypes.PyDLL(None).sleep,
     "spin": _spin,
 }
@@ -142,5 +143,5 @@ _BLOCKS: dict[str, Callable[[int], object]] = {
 
 def _leave_a_child() -> None:
     if os.fork() == 0:
-        time.sleep(_CHILD_S)
+        stand_still(_CHILD_S)
         os._exit(0)

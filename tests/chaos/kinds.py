@@ -23,6 +23,8 @@ class Kind:
     """No run of it ever returns: its timeout ends it."""
     stubborn: bool = False
     """It does not give way at its timeout: its replica is killed, whoever is beside it."""
+    bursts: bool = False
+    """It takes all memory: its replica may come to its end, too."""
     blocks: bool = False
     """While it runs its replica cannot renew its own lease: its agent has to."""
 
@@ -50,7 +52,7 @@ KINDS: dict[str, Kind] = {
     "hog": Kind(blocks=True),
     "spin": Kind(blocks=True),
     "unusual error": Kind(ends=FAILED, raises=1),
-    "leak": Kind(ends=FAILED, raises=1),
+    "leak": Kind(ends=FAILED, raises=1, bursts=True),
     "flaky": Kind(raises=2),
     "failing": Kind(ends=FAILED, raises=2),
     "once": Kind(once=True),

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_LONGEST = 4096
+_LONGEST, _LONGEST_WHY = 4096, 300
 
 
 class Ledger:
@@ -43,9 +43,9 @@ class Ledger:
         pid = os.getpid()
         self._write("began", job=job, execution=execution, kind=kind, replica=replica, pid=pid)
 
-    def ended(self, execution: str, how: str) -> None:
-        """Note, in the replica, how the code of a job came to its end."""
-        self._write("ended", execution=execution, how=how)
+    def ended(self, execution: str, how: str, why: str = "") -> None:
+        """Note, in the replica, how the code of a job came to its end, and by which error."""
+        self._write("ended", execution=execution, how=how, why=why[:_LONGEST_WHY])
 
     def fault(self, **facts: Any) -> None:
         """Note a fault that is over (the fields of `history.Fault`)."""

@@ -32,6 +32,7 @@ from chaos.faults.redis import (
     PauseClients,
     StopRedis,
 )
+from chaos.faults.sentinels import FailOver
 
 Lasts: TypeAlias = Callable[[random.Random, float], float]
 _FIRST_S, _GAP_S, _LONGEST_GAP_S = 3.0, 5.0, 15.0
@@ -69,8 +70,9 @@ def _lead(rng: random.Random, lease: float) -> float:
     return _LEAD_S + rng.uniform(1, 3)
 
 
+Menu: TypeAlias = tuple[tuple[int, type[Fault], Lasts], ...]
 # How often, relative to the others; how long.
-_MENU: tuple[tuple[int, type[Fault], Lasts], ...] = (
+_PROCESSES: Menu = (
     (10, KillReplica, _at_once),
     (4, KillZygote, _at_once),
     (4, KillAgent, _while),
@@ -82,19 +84,24 @@ _MENU: tuple[tuple[int, type[Fault], Lasts], ...] = (
     (3, StopLeader, _lead),
     (3, RestartAgent, _short),
     (3, SkewClock, _short),
+)
+# Those that leave Redis where it is.
+_CALLS: Menu = (
+    (3, FlushScripts, _at_once),
+    (3, FillRedis, _while),
+    (1, FillRedis, _long),
+    (3, WriteOddJobs, _at_once),
+    (4, KillClients, _while),
+)
+_ONE_SERVER: Menu = (
     (4, KillRedis, _short),
     (1, KillRedis, _long),
     (3, StopRedis, _short),
     (1, StopRedis, _long),
     (3, PauseClients, _short),
     (1, PauseClients, _long),
-    (3, FlushScripts, _at_once),
-    (3, FillRedis, _while),
-    (1, FillRedis, _long),
     (3, ChangePassword, _short),
     (1, ChangePassword, _long),
-    (3, WriteOddJobs, _at_once),
-    (4, KillClients, _while),
     (4, Latency, _while),
     (4, Resets, _while),
     (3, Partition, _short),
@@ -102,16 +109,25 @@ _MENU: tuple[tuple[int, type[Fault], Lasts], ...] = (
     (3, HalfOpen, _short),
     (2, HalfOpen, _long),
 )
+_SENTINELS: Menu = ((14, FailOver, _at_once),)
 
 
-def drawn(seed: int, seconds: float, lease: float) -> list[Planned]:
-    """Return the plan of a seed for so many seconds; its faults overlap as chance will have it."""
+def drawn(seed: int, seconds: float, lease: float, *, sentinels: bool = False) -> list[Planned]:
+    """Return the plan of a seed for so many seconds; its faults overlap as chance will have it.
+
+    Args:
+        seed: all that it depends on, besides the others here.
+        seconds: until the last fault.
+        lease: how long a lease lasts.
+        sentinels: whether sentinels watch Redis, or it is one server and may come back itself.
+    """
     rng = random.Random(seed)
-    weights = [weight for weight, _, _ in _MENU]
+    menu = (*_PROCESSES, *_CALLS, *(_SENTINELS if sentinels else _ONE_SERVER))
+    weights = [weight for weight, _, _ in menu]
     plan: list[Planned] = []
     at = _FIRST_S
     while at < seconds:
-        [(_, kind, lasts)] = rng.choices(_MENU, weights)
+        [(_, kind, lasts)] = rng.choices(menu, weights)
         plan.append(Planned(at, kind(lasts_s=lasts(rng, lease))))
         at += min(rng.expovariate(1 / _GAP_S), _LONGEST_GAP_S)
     return plan

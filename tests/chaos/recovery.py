@@ -20,6 +20,7 @@ from chaos.fleet import HOSTS, Fleet
 from chaos.history import Run, host_of, told
 from chaos.ledger import read
 from chaos.peers import Wait, waits
+from chaos.servers import OneServer
 from reuse_queue.settings import Settings
 from support.arguments import count, positive
 from support.eventually import eventually_sync
@@ -214,7 +215,7 @@ def missed(ours: Iterable[Measured]) -> Iterator[str]:
 def _ours(program: str, rounds: int) -> Iterator[Measured]:
     with tempfile.TemporaryDirectory(prefix="recovery-", ignore_cleanup_errors=True) as folder:
         settings = Settings(lease=_WHOLE_LEASE, log_format="json")
-        fleet = Fleet(Path(folder), program, settings)
+        fleet = Fleet(Path(folder), OneServer(program), settings)
         fleet.settings = replace(fleet.settings, log_level="warning")
         os.environ |= {**fleet.settings.to_env(), "CHAOS_FOLDER": folder}
         try:

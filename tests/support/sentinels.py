@@ -74,6 +74,15 @@ class Watched:
             return int(asked.discover_master(NAME)[1])
 
     @property
+    def sentinel_ports(self) -> list[int]:
+        """Where the sentinels listen."""
+        return self._ports[2:]
+
+    def server_at(self, port: int) -> RedisServer:
+        """Return the server of that port."""
+        return self.primary if port == self._ports[0] else self.replica
+
+    @property
     def replica_port(self) -> int:
         """The port of the replica."""
         return self._ports[1]

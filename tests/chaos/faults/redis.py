@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import redis
 
 from chaos.faults import Fault, Harm
-from chaos.fleet import PASSWORD, USER, Fleet
+from chaos.fleet import Fleet
+from chaos.servers import PASSWORD, USER
 
 _BETWEEN_KILLS_S = (0.1, 0.4)
 

@@ -21,8 +21,8 @@ CANCEL_TAKES_S = 10.0
 """A job that returns later than this after its cancel was asked for should not have."""
 CALM_S = 30.0
 """After the last fault, and one lease, no job should take longer to its end. Those that were
-scheduled, that outlast their timeouts, or that have to be tried or lost several times, take up to
-10 s by themselves; the rest is for a slow machine."""
+scheduled, that block for longer than a lease, or that have to be tried or lost several times, take
+up to 15 s by themselves; the rest is for a slow machine."""
 _RESULT = {FINISHED: [SUCCESSFUL], FAILED: [FAILURE], CANCELED: []}
 
 

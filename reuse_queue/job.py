@@ -180,6 +180,8 @@ class Outcome:
     """The traceback of a failure, as text."""
     retry: bool = True
     """False: this failure is final, whatever retries are left."""
+    forged: bool = False
+    """It failed because no key that is known here has signed it."""
     late: bool = False
     """It failed by its timeout or its deadline, and what the run has enqueued goes with it."""
     result_ttl: timedelta | None = timedelta(seconds=500)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -372,6 +373,36 @@ async def test_webhooks_are_sent_when_the_end_is_recorded(lab: Lab, stock: Queue
     assert told["func_name"] == name_of(fails)
     assert "ValueError: not yet" in told["exc_info"]
     assert datetime.fromisoformat(told["enqueued_at"]) <= datetime.fromisoformat(told["ended_at"])
+
+
+async def test_the_webhook_of_a_payload_that_cannot_be_read_is_sent_without_reading_it(
+    lab: Lab, stock: Queue, ear: str
+) -> None:
+    lab.env.allow_webhooks(f"{ear}/in/")
+    job = stock.enqueue(note, "ran", webhooks=[Webhook(f"{ear}/in/", "failed", method="POST")])
+    lab.raw.hset(job.key, "data", b"[" * 3000)
+    async with lab.replica():
+        await ended(lab, job)
+        await eventually(lambda: seen)
+        last = stock.enqueue(note, "last")
+        await ended(lab, last)
+    [(_, _, _, told), *others] = seen
+    assert others == ["last"]
+    assert (told["job_id"], told["func_name"]) == (job.id, "")
+    assert "NotDeserializable" in told["exc_info"]
+
+
+async def test_nothing_is_sent_for_what_no_key_has_signed(lab: Lab, stock: Queue, ear: str) -> None:
+    lab.settings = replace(lab.settings, signing_keys=f"2026:{'n' * 32}")
+    lab.env.bind(Connection(lab.settings))
+    lab.env.allow_webhooks(f"{ear}/in/")
+    job = stock.enqueue(note, "ran", webhooks=[Webhook(f"{ear}/in/", "failed", method="POST")])
+    async with lab.replica() as replica:
+        await ended(lab, job)
+        replica.daemon.stop()
+        assert await replica.code() == 0
+    assert job.get_status() is JobStatus.FAILED
+    assert seen == []
 
 
 async def test_a_webhook_to_where_none_is_allowed_fails_its_job_before_it_runs(

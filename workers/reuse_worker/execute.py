@@ -61,7 +61,7 @@ class Executor:
             self._check_signature(job)
         except InvalidSignature as error:
             # What it names for its failure is not to be believed either.
-            return failed(job, error, final=True)
+            return replace(failed(job, error, final=True), forged=True)
         if job.decided is not None:
             return _decided(self.env, job, job.decided)
         try:

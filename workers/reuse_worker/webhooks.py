@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 
 import structlog
 
+from reuse_queue.broker.payloads import task_name
 from reuse_queue.ends import Webhook
 from reuse_queue.environment import TaskEnvironment
 from reuse_queue.job import ClaimedJob, Outcome, Recorded
@@ -36,7 +37,7 @@ class Webhooks:
 
     def expect(self, job: ClaimedJob, outcome: Outcome) -> None:
         """Send what a job asks for when this outcome has been recorded."""
-        if job.webhooks is not None:
+        if job.webhooks is not None and not outcome.forged:
             self._watch(job.execution, partial(self._recorded, job, outcome))
 
     async def sent(self) -> None:
@@ -58,7 +59,8 @@ class Webhooks:
             return Request(webhook.url, headers=headers)  # noqa: S310  # http(s), as allowed
         told = {
             "job_id": job.id,
-            "func_name": self._env.serializer.unpack(job.data)[0],
+            # The payload may be what the job has failed by.
+            "func_name": task_name(job.data),
             "status": webhook.status,
             "enqueued_at": job.enqueued_at.isoformat() if job.enqueued_at else None,
             "ended_at": datetime.now(UTC).isoformat(),

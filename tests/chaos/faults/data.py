@@ -33,6 +33,8 @@ _IDLE = {
     "enqueue_at_front_on_retry": odd_jobs.NUMBERS,
     "unheard of": odd_jobs.NAMES,
 }
+# A long text is a sound call here: the task takes a text.
+SPOILT = [each for each in odd_jobs.PAYLOADS if b'["xxx' not in each]
 _AT_ONCE = 4
 
 
@@ -67,7 +69,7 @@ _SAID = {"origin": _ENV, "status": "queued", "timeout": "60", "result_ttl": "864
 
 
 def _spoilt(rng: random.Random) -> dict[str, bytes]:
-    payload = rng.choice(odd_jobs.PAYLOADS).replace(odd_jobs.TASK.encode(), _TASK)
+    payload = rng.choice(SPOILT).replace(odd_jobs.TASK.encode(), _TASK)
     return {"data": payload if rng.random() < 1 / 2 else zlib.compress(payload)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -31,6 +32,7 @@ ENVIRONMENTS = ("main", "plain", "nest", "deadly", "solo")
 _ROOM = "6"
 """How many replicas a host takes: fewer, in all, than are wanted at times."""
 _OFF_THE_BOOKS_S = 60.0
+_FORKS_LAST_S = 25.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +148,13 @@ class Fleet:
             self._wait(f"scaler-{scaler}")
 
     def left(self) -> list[str]:
-        """Return the command lines of processes that are left."""
+        """Return the command lines of processes that are left.
+
+        What a job has forked outlives the SIGKILL of its agent: nobody is there to end it then. It
+        ends by itself.
+        """
+        with contextlib.suppress(AssertionError):
+            eventually_sync(lambda: not processes_in(self.folder), within=_FORKS_LAST_S)
         return [" ".join(_command(each)) for each in processes_in(self.folder)]
 
     def close(self) -> None:

@@ -86,9 +86,9 @@ def _run(fleet: Fleet, seed: int, options: argparse.Namespace) -> bool:
 
 def _server(fleet: Fleet) -> str:
     info = fleet.raw.info("server")
-    if "valkey_version" in info:
-        return f"Valkey {info['valkey_version']}"
-    return f"Redis {info['redis_version']}"
+    name = "Valkey" if "valkey_version" in info else "Redis"
+    where = " under three sentinels" if isinstance(fleet.servers, UnderSentinels) else ""
+    return f"{name} {info[f'{name.lower()}_version']}{where}"
 
 
 def _program(name: str | None) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import redis
 
-from chaos.clocks import clock
+from chaos.clocks import Clocks
 from chaos.network import Network
 from chaos.servers import OneServer, Servers
 from reuse_queue.settings import Settings
@@ -52,8 +52,7 @@ class Fleet:
         self.servers = servers
         self.settings = replace(settings, redis_url=servers.url)
         self.raw: Any = servers.raw
-        self.clocks = dict.fromkeys(HOSTS, "")
-        """By how much a host's clock is wrong, from its agent's next start on: `+1h`."""
+        self.clocks = Clocks()
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._closed = False
 
@@ -87,7 +86,7 @@ class Fleet:
         url = self.servers.far_url if host == FAR else self.servers.url
         targets = [f"chaos.app:{env}" for env in ENVIRONMENTS]
         words = ("reuse_agent", "--host", host, "--max-replicas", _ROOM, *targets)
-        self._start(f"agent-{host}", url, *words, own=clock(self.clocks[host]))
+        self._start(f"agent-{host}", url, *words, own=self.clocks.variables(host))
 
     def restart_ended(self) -> None:
         """Start again each scaler that ended with an error, as a service manager does.
@@ -165,6 +164,7 @@ class Fleet:
         for started in self._running.values():
             started.wait()
         self.servers.close()
+        self.clocks.close()
 
     # ---------------------------------------------------------------------------------------
 

@@ -28,7 +28,7 @@ from reuse_queue import current_job
 
 UNUSUAL = ("SystemExit", "KeyboardInterrupt", "GeneratorExit", "RecursionError")
 LONGER_THAN_A_LEASE_S = math.ceil(settings.lease.total_seconds()) + 2
-_CHILD_S = 20
+_CHILD_S = 10
 
 
 @main.task

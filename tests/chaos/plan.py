@@ -90,7 +90,7 @@ _CALLS: Menu = (
     (3, FlushScripts, _at_once),
     (3, FillRedis, _while),
     (1, FillRedis, _long),
-    (3, WriteOddJobs, _at_once),
+    (5, WriteOddJobs, _at_once),
     (4, KillClients, _while),
 )
 _ONE_SERVER: Menu = (

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 
 from chaos.checker import CALM_S
 from chaos.excuses import Excuse, excuses
-from chaos.history import Fault, History
+from chaos.history import Fault, History, Story
+from chaos.kinds import KINDS
 from chaos.runner import Outcome
 
 _MOST_SHOWN = 40
-_DEATHS = (
-    ("segfault", "a job's segfault"),
-    ("poison", "a job's os._exit"),
-    ("stubborn", "a job that does not give way"),
-)
+_BY_JOBS = {
+    "segfault": "a job's segfault",
+    "poison": "a job's os._exit",
+    "stubborn": "a job that does not give way, and the kill of its replica",
+    "leak": "a job that takes all memory",
+}
 
 
 def report(outcome: Outcome, *, seed: int, server: str, lease: float) -> str:
@@ -69,7 +71,8 @@ def _jobs(outcome: Outcome) -> Iterator[str]:
     kinds = defaultdict(list)
     for story in outcome.history.stories.values():
         kinds[story.kind].append(story)
-    for kind, stories in kinds.items():
+    for kind in sorted(kinds, key=list(KINDS).index):
+        stories = kinds[kind]
         ends = Counter(
             outcome.found.jobs[story.job].status
             for story in stories
@@ -99,14 +102,16 @@ def _faults(history: History, lease: float) -> Iterator[str]:
     lost = _lost(history, lease)
     for name, faults in sorted(by_name.items()):
         yield _row(name, len(faults), lost[name], again[name])
-    for kind, text in _DEATHS:
-        deaths = sum(
-            not run.how
-            for story in history.stories.values()
-            if story.kind == kind
-            for run in story.runs
-        )
-        yield _row(text, deaths, lost[kind], again[kind])
+    for kind, text in _BY_JOBS.items():
+        times = sum(_hurt(story) for story in history.stories.values() if story.kind == kind)
+        yield _row(text, times, lost[kind], again[kind])
+
+
+def _hurt(story: Story) -> int:
+    """Return how often a job has done to its replica what its kind does."""
+    if story.rules.stubborn:
+        return min(1, len(story.runs))
+    return sum(story.rules.bursts or not run.how for run in story.runs)
 
 
 def _row(name: str, times: int, lost: int, waits: list[float]) -> str:

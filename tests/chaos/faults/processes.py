@@ -264,6 +264,6 @@ class SkewClock(RestartAgent):
         harm = super().inject(fleet, rng)
         if harm is None:
             return None
-        others = {"+1h", "-1h", ""} - {fleet.clocks[self._host]}
-        fleet.clocks[self._host] = rng.choice(sorted(others))
-        return Harm(what=f"{self._host} {fleet.clocks[self._host] or 'right'}")
+        skew = rng.choice(sorted({"+1h", "-1h", ""} - {fleet.clocks.of(self._host)}))
+        fleet.clocks.put(self._host, skew)
+        return Harm(what=f"{self._host} {skew or 'right'}")

@@ -1,6 +1,7 @@
 """What jobs that hurt their replica excuse, and what they do not."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -85,3 +86,27 @@ def test_it_may_not_otherwise(faults: tuple[Fault, ...]):
 def test_what_did_not_block_may_not_run_again_when_only_the_agent_stood_still():
     slow = story("b", "slow", run("e1", 10), run("e2", 20, 21, pid=2))
     assert rules([slow], agent_stopped("a")) == AGAIN
+
+
+def failed(execution: str, at: float, pid: int = 1) -> Run:
+    replica = f"deadly-a-{pid}"
+    given: dict[str, Any] = {
+        "pid": pid,
+        "replica": replica,
+        "began": at,
+        "ended": at + 1,
+        "how": "raised",
+    }
+    return Run(execution=execution, **given)
+
+
+def test_a_job_that_took_all_memory_may_have_taken_its_replica_along():
+    twice = [failed("e1", 10), failed("e2", 15, pid=2)]
+    assert rules([story("l", "leak", *twice)]) == set()
+    assert rules([story("u", "unusual error", *twice)]) == AGAIN
+
+
+def test_what_it_left_alone_may_not_run_again():
+    leak = story("l", "leak", failed("e1", 10))
+    later = story("b", "slow", run("e2", 20), run("e3", 25, 26, pid=2))
+    assert rules([leak, later]) == AGAIN

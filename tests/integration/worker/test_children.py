@@ -20,6 +20,7 @@ from support.eventually import eventually
 
 DEPTH = 50
 seen: list[object] = []
+tiring: list[asyncio.Task[None]] = []
 gate = threading.Event()
 
 
@@ -47,6 +48,7 @@ raws: list[redis.Redis] = []
 @pytest.fixture(autouse=True)
 def clean():
     seen.clear()
+    tiring.clear()
     gate.clear()
     working.most = 0
 
@@ -181,9 +183,16 @@ def doubles(numbers: list[int]) -> Any:
     return sorted(task(sums_here).map([[n, n] for n in numbers], as_completed=True))
 
 
+async def tire(timer: asyncio.Timeout) -> None:
+    """End what is timed as soon as the child has begun."""
+    await eventually(lambda: "gate" in seen)
+    timer.reschedule(asyncio.get_running_loop().time())
+
+
 async def tires_of_one_call() -> Any:
     try:
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(None) as timer:
+            tiring.append(asyncio.ensure_future(tire(timer)))
             await task(keeps_the_gate).aenqueue_and_wait()
     except TimeoutError:
         return await task(says_hello).aenqueue_and_wait()
@@ -192,7 +201,7 @@ async def tires_of_one_call() -> Any:
 async def tires_of_many() -> Any:
     handles = await task(keeps_the_gate).aenqueue_many([()] * 3)
     try:
-        await agather(*handles, timeout=0.1)
+        await agather(*handles, timeout=1)
     except ResultTimeout:
         return await task(says_hello).aenqueue_and_wait()
 
@@ -200,7 +209,8 @@ async def tires_of_many() -> Any:
 async def tires_of_a_handle() -> Any:
     handle = await task(keeps_the_gate).aenqueue()
     try:
-        async with asyncio.timeout(0.1):
+        async with asyncio.timeout(None) as timer:
+            tiring.append(asyncio.ensure_future(tire(timer)))
             await handle
     except TimeoutError:
         await handle.acancel()

@@ -135,6 +135,8 @@ class Verdict(Enum):
     CANCELED = "canceled"
     STOPPED = "stopped"
     """rq's word for a job that was canceled while it ran: kept among the failed."""
+    INTERRUPTED = "interrupted"
+    """It was stopped with its replica, and may run only once."""
     ASKED = "asked"
     """It returned rq's `Retry`: whether that allows one more run is seen when it is recorded."""
     AGAIN = "again"

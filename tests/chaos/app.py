@@ -11,6 +11,7 @@ from chaos.environments import (
     deadly,
     ledger,
     main,
+    mourn,
     nest,
     noted,
     plain,
@@ -59,14 +60,14 @@ async def flaky() -> str:
         return execution
 
 
-@main.task(retries=1, backoff=None)
+@main.task(retries=1, backoff=None, on_failure=mourn)
 async def failing() -> str:
     """Raise always."""
     with noted("failing"):
         raise ValueError("never")
 
 
-@main.task(result_ttl=RESULTS_LAST_S, redeliver=False)
+@main.task(result_ttl=RESULTS_LAST_S, redeliver=False, on_failure=mourn)
 async def once(seconds: float) -> str:
     """Bear no second run."""
     with noted("once") as execution:
@@ -100,7 +101,7 @@ async def beside(seconds: float) -> str:
         return execution
 
 
-@deadly.task(result_ttl=RESULTS_LAST_S, redeliver=False)
+@deadly.task(result_ttl=RESULTS_LAST_S, redeliver=False, on_failure=mourn)
 async def once_beside(seconds: float) -> str:
     """Be there too, and bear no second run."""
     with noted("once beside") as execution:

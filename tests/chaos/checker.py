@@ -70,6 +70,7 @@ def check(
         violations += _fits(story, there, losses)
         violations += _true(story, there)
         violations += _runs(story, known)
+        violations += _told(story, there)
     return violations
 
 
@@ -151,6 +152,12 @@ def _runs(story: Story, excuses: list[Excuse]) -> Iterator[Violation]:
         else:
             text = f"it ran again after {run.how or 'no end'} on {run.replica} (pid {run.pid})"
             yield _broken("again only after a fault", story, text)
+
+
+def _told(story: Story, there: FoundJob) -> Iterator[Violation]:
+    """Its failure callback was called, whatever it failed by."""
+    if story.rules.told and there.status == FAILED and not story.told:
+        yield _broken("who is to be told is told", story, "its failure callback was not called")
 
 
 def _run(story: Story, execution: str) -> Run | None:

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rq.job import Job
+
 from chaos.ledger import Ledger
 from reuse_queue import ReusePolicy, TaskEnvironment, current_job
 from reuse_queue.settings import Settings
@@ -33,6 +35,15 @@ solo = TaskEnvironment("solo", reusable=ReusePolicy(replicas=(0, 2), concurrency
 deadly = TaskEnvironment("deadly", reusable=ReusePolicy(replicas=(0, 2), concurrency=4))
 for each in (main, plain, nest, solo, deadly):
     each.bind(settings, patience=PATIENCE_S)
+
+
+def mourn(job: Job, _: object, kind: type[BaseException], *__: object) -> None:
+    """Tell of a failure."""
+    ledger.told(job.id, kind.__name__)
+
+
+for each in (main, plain, deadly):
+    each.callback(mourn)
 
 
 @deadly.preload

@@ -35,6 +35,8 @@ class Story:
     accepted: float | None = None
     canceled: float | None = None
     runs: list[Run] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """The errors that its failure callback was called with."""
 
     @property
     def rules(self) -> Kind:
@@ -135,6 +137,8 @@ def _take(
         story.accepted = at
     elif what == "canceled":
         story.canceled = at
+    elif what == "told":
+        story.told.append(facts["error"])
     else:
         run = Run(
             execution=facts["execution"], pid=facts["pid"], replica=facts["replica"], began=at

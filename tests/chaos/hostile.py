@@ -19,6 +19,7 @@ from chaos.environments import (
     RESULTS_LAST_S,
     deadly,
     main,
+    mourn,
     noted,
     plain,
     settings,
@@ -83,14 +84,14 @@ async def late() -> None:
         await asyncio.sleep(FOREVER_S)
 
 
-@plain.task(timeout=1)
+@plain.task(timeout=1, on_failure=mourn)
 def stuck() -> None:
     """Outlast its timeout in code that nothing can stop but its replica's end."""
     with noted("stuck"):
         stand_still(FOREVER_S)
 
 
-@deadly.task(timeout=1)
+@deadly.task(timeout=1, on_failure=mourn)
 async def stubborn() -> None:
     """Outlast its timeout, and do not give way."""
     with noted("stubborn"):
@@ -110,7 +111,7 @@ async def segfault() -> str:
         return execution
 
 
-@deadly.task
+@deadly.task(on_failure=mourn)
 async def poison() -> str:
     """End its process, every time."""
     with noted("poison"):

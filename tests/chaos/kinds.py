@@ -28,6 +28,9 @@ class Kind:
     blocks: bool = False
     """While it runs its replica cannot renew its own lease: its agent has to."""
 
+    told: bool = False
+    """It has a failure callback: each of its ends that is one has to be told of."""
+
     @property
     def retries(self) -> int:
         """How often it is tried again because it raised."""
@@ -54,16 +57,16 @@ KINDS: dict[str, Kind] = {
     "unusual error": Kind(ends=FAILED, raises=1),
     "leak": Kind(ends=FAILED, raises=1, bursts=True),
     "flaky": Kind(raises=2),
-    "failing": Kind(ends=FAILED, raises=2),
-    "once": Kind(once=True),
+    "failing": Kind(ends=FAILED, raises=2, told=True),
+    "once": Kind(once=True, told=True),
     "unwanted": Kind(ends=CANCELED),
     "late": Kind(ends=FAILED, expires=True),
-    "stuck": Kind(ends=FAILED, expires=True),
-    "stubborn": Kind(ends=FAILED, expires=True, stubborn=True),
+    "stuck": Kind(ends=FAILED, expires=True, told=True),
+    "stubborn": Kind(ends=FAILED, expires=True, stubborn=True, told=True),
     "beside": Kind(),
-    "once beside": Kind(once=True),
+    "once beside": Kind(once=True, told=True),
     "segfault": Kind(deadly=True),
-    "poison": Kind(ends=FAILED, deadly=True),
+    "poison": Kind(ends=FAILED, deadly=True, told=True),
     "odd payload": Kind(ends=FAILED),
     "odd fields": Kind(),
 }

@@ -47,6 +47,10 @@ class Ledger:
         """Note, in the replica, how the code of a job came to its end, and by which error."""
         self._write("ended", execution=execution, how=how, why=why[:_LONGEST_WHY])
 
+    def told(self, job: str, error: str) -> None:
+        """Note, in a job's failure callback, of which error it tells."""
+        self._write("told", job=job, error=error)
+
     def fault(self, **facts: Any) -> None:
         """Note a fault that is over (the fields of `history.Fault`)."""
         self._write("fault", **facts)

@@ -17,7 +17,6 @@ from reuse_queue.environment import TaskEnvironment
 from reuse_queue.errors import (
     DeadlinePassed,
     InvalidSignature,
-    JobLost,
     UnknownCallback,
     UnknownTask,
 )
@@ -213,8 +212,13 @@ def ended_by(order: Order, job: ClaimedJob, took: timedelta = timedelta(0)) -> O
 
 def interrupted(job: ClaimedJob) -> Outcome:
     """Return the outcome of a job that was stopped with its replica and may not run again."""
-    text = f"job {job.id} was stopped with its replica, and may run only once"
-    return failed(job, JobLost(text), final=True)
+    return Outcome(
+        job_id=job.id,
+        execution=job.execution,
+        verdict=Verdict.INTERRUPTED,
+        retry=False,
+        result_ttl=job.result_ttl,
+    )
 
 
 def _late(call: Call, meaning: Overdue, error: BaseException, began: float) -> Outcome:

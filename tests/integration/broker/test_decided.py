@@ -69,6 +69,24 @@ def test_a_decided_failure_is_tried_again_as_another(site: Site) -> None:
     assert claimed(site, "r3").decided is not None
 
 
+@pytest.mark.parametrize("named", [{}, MOURN])
+def test_a_job_that_may_run_once_and_was_stopped_with_its_replica_has_failed(
+    site: Site, named: dict[str, Any]
+) -> None:
+    job = site.running("once", reuse_once=1, **named)
+    stopped = outcome(job, Verdict.INTERRUPTED)
+    why = "reuse_queue.errors.JobLost: job once was stopped with its replica, and may run only once"
+    if not named:
+        assert site.finish(stopped) == [Recorded.FAILED]
+        assert site.error("once") == why
+        return
+    assert site.finish(stopped) == [Recorded.RETRIED]
+    again = claimed(site)
+    assert again.decided is not None
+    assert (again.decided.text, again.decided.retry) == (why, False)
+    assert site.finish(failed(again), name="r2") == [Recorded.FAILED]
+
+
 @pytest.mark.parametrize("once", [True, False])
 def test_a_job_that_was_lost_once_too_often_has_its_callback_called(site: Site, once: bool) -> None:
     fields: dict[str, Any] = {"reuse_once": 1} if once else {"reuse_losses": MOST - 1}
@@ -91,6 +109,22 @@ def test_a_callback_is_called_again_after_a_loss_but_no_more_than_any_job(site: 
         site.end(f"r{number}", {again.execution: None})
     assert site.status("late") == "failed"
     assert "was lost with its replica 3 times" in site.error("late")
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_the_callback_of_a_job_that_is_dead_bears_losses_of_its_own(site: Site, once: bool) -> None:
+    fields: dict[str, Any] = {"reuse_once": 1} if once else {"reuse_losses": MOST - 1}
+    job = site.running("lost", **fields, **MOURN)
+    site.end("r1", {job.execution: None})
+    for number in range(2, 1 + MOST):
+        again = claimed(site, f"r{number}")
+        site.end(f"r{number}", {again.execution: None})
+        assert site.status("lost") == "queued"
+    last = claimed(site, "last")
+    assert last.decided is not None
+    site.end("last", {last.execution: None})
+    assert site.status("lost") == "failed"
+    assert "JobLost" in site.error("lost")
 
 
 def test_what_was_not_begun_of_a_decided_end_goes_back_though_the_job_may_run_only_once(

@@ -20,7 +20,8 @@ def run(execution: str = "e1", *, at: float = 10.0, how: str = "returned", **mor
 
 
 def story(*runs: Run, kind: str = "quick", **more: Any) -> Story:
-    return Story(job="j", kind=kind, runs=list(runs), **{"accepted": 9.0, **more})
+    given = {"accepted": 9.0, "told": ["ValueError"], **more}
+    return Story(job="j", kind=kind, runs=list(runs), **given)
 
 
 def job(status: str = "finished", *kinds: int, by: str = "e1", **more: Any) -> FoundJob:
@@ -354,6 +355,19 @@ def test_one_try_too_many_is_found():
     assert broken(story(*runs, kind="failing"), job("failed")) == {"again only after a fault"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "runs"),
+    [
+        ("failing", [run(how="raised"), run("e2", at=12, how="raised")]),
+        ("stuck", [run(how="")]),
+        ("stubborn", [run(how="")]),
+    ],
+)
+def test_a_failure_that_its_callback_was_not_called_for_is_found(kind: str, runs: list[Run]):
+    silent_one = story(*runs, kind=kind, told=[])
+    assert broken(silent_one, job("failed")) == {"who is to be told is told"}
+
+
 def test_a_key_that_is_left_is_found():
     assert broken(None, None, strays=("rq:wip:main",)) == {"nothing is left"}
 
@@ -384,6 +398,7 @@ def test_a_ledger_tells_the_history_that_was_written_into_it(tmp_path: Path):
     ledger.began("k", "e2", "child", "main-b-123")
     ledger.fault(name="SIGKILL", injected=1.0, healed=2.0, pids=(1, 2), hosts=("a",))
     ledger.unsure("burst", 7)
+    ledger.told("j", "JobTimeout")
     ledger.close()
     history = told(read(tmp_path / "ledger"))
     told_of, unheard = history.stories["j"], history.stories["k"]
@@ -392,6 +407,7 @@ def test_a_ledger_tells_the_history_that_was_written_into_it(tmp_path: Path):
     assert told_of.canceled is not None
     assert told_of.accepted < told_of.runs[0].began < told_of.canceled
     assert [(each.execution, each.how) for each in told_of.runs] == [("e1", "canceled")]
+    assert (told_of.told, unheard.told) == (["JobTimeout"], [])
     assert (unheard.accepted, unheard.runs[0].how) == (None, "")
     assert history.faults == [
         Fault(name="SIGKILL", injected=1.0, healed=2.0, pids=(1, 2), hosts=("a",))

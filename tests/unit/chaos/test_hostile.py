@@ -37,7 +37,7 @@ def ended(story: Story) -> FoundJob:
 
 
 def story(job: str, kind: str, *runs: Run) -> Story:
-    return Story(job=job, kind=kind, accepted=1.0, runs=list(runs))
+    return Story(job=job, kind=kind, accepted=1.0, runs=list(runs), told=["JobTimeout"])
 
 
 STUBBORN = story("s", "stubborn", run("e1", 10))

@@ -50,6 +50,9 @@ local function lose(held, holder, line)
   local deaths = remembered(job[2])
   deaths[#deaths + 1] = line
   redis.call('HSET', job_key, 'reuse_losses', losses, 'reuse_deaths', cjson.encode(deaths))
+  if still_decided(held, max_deliveries) then
+    return
+  end
   local once = job[3] == '1'
   if once or losses >= max_deliveries then
     return fail_for_good(held, holder, obituary(id, losses, deaths, once))

@@ -63,7 +63,7 @@ def stand_still(seconds: float) -> None:
 
 if "faketime" in os.environ.get("LD_PRELOAD", ""):
     # Nor can what the library itself does between two tries.
-    time.sleep = stand_still
+    time.sleep = stand_still  # type: ignore[assignment]  # nothing sleeps for a SupportsIndex
 
 
 @contextmanager

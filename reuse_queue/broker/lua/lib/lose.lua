@@ -2,6 +2,7 @@
 -- ARGV  5 losses after which a job is dead
 -- include holdings
 -- include decide
+-- include still_decided
 -- include fail
 -- include traceback
 -- include late

@@ -4,24 +4,11 @@
 -- include asked
 -- include slot
 -- include fell
--- include decide
--- include traceback
+-- include interrupted
 local FIRST, WIDTH = 6, 7
 local worked = 0
 -- A callback that saves its job (rq's Job.save) writes how it is about to end.
 local UNENDED = {started = true, finished = true, failed = true}
-
--- interrupted: it may run only once, and its replica has stopped it.
-local function interrupted(id, execution, took)
-  local text = string.format('reuse_queue.errors.JobLost: job %s was stopped with its replica, and '
-    .. 'may run only once', id)
-  if decide(id, 'failed', text, false) then
-    give_back(id, execution)
-    return 'r'
-  end
-  fail(id, execution, replica, traceback(text), took, false)
-  return 'e'
-end
 
 local function settle(at, repeats)
   local id, execution, verdict, payload, ttl, text, retry = unpack(ARGV, at, at + WIDTH - 1)

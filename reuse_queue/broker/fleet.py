@@ -173,6 +173,11 @@ class Fleet:
             stop_grace_over=bool(over),
         )
 
+    def cancels(self, env: str, name: str) -> Step[frozenset[str]]:
+        """Return the executions that a replica is to cancel."""
+        reply = yield command("SMEMBERS", self._keys.cancels(env, name))
+        return frozenset(map(codec.name, reply))
+
     def drain(self, env: str, name: str, reason: DrainReason) -> Step[bool]:
         """READY or STARTING → DRAINING, whatever it holds; False: no such replica.
 

@@ -22,6 +22,7 @@ from reuse_agent.register import Register
 from reuse_agent.stand_in import StandIn
 from reuse_agent.supervisor import Supervisor
 from reuse_agent.target import Target
+from reuse_agent.unheard import Unheard
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.doctor import supported
 from reuse_queue.broker.lease import Leases
@@ -103,6 +104,7 @@ class Agent:
                 group.create_task(each)
                 for each in (
                     supervisor.watch(),
+                    Unheard(self._link, supervisor).run(),
                     self._renew(supervisor),
                     self._register.run(),
                     self._link.listen(self._look.set),

@@ -20,6 +20,7 @@ from reuse_agent.reconcile import Running
 from reuse_agent.watch import reason
 from reuse_agent.zygote import NotStarted, Zygote
 from reuse_queue.facts import Replica
+from reuse_queue.job import Verdict
 
 log = structlog.get_logger()
 _WATCH_S = 0.1
@@ -135,6 +136,21 @@ class Supervisor:
                 if verdicts and not charge.killed_for:
                     charge.verdicts.update(verdicts)
                     self.kill(charge.name, reason(verdicts))
+
+    def blocked(self) -> Mapping[str, tuple[str, str]]:
+        """Return which replicas' loops some code has kept busy for a while → environment, whose."""
+        return {
+            name: (each.replica.environment, each.watch.blocker)
+            for name, each in self._charges.items()
+            if each.watch.blocker and not each.killed_for
+        }
+
+    def end_blocker(self, name: str, execution: str) -> None:
+        """Kill a replica if that execution's code still blocks its loop; the job was canceled."""
+        charge = self._charges.get(name)
+        if charge is not None and charge.watch.blocker == execution:
+            charge.verdicts[execution] = Verdict.CANCELED
+            self.kill(name, reason(charge.verdicts))
 
     # ---------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from reuse_queue import JobCanceled
 from support.fleet_processes import FleetProcesses
+from support.whole_app import COROUTINES
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -30,6 +32,27 @@ async def spin(seconds: int) -> int:
         pass
     return pid
 """
+
+
+@pytest.mark.parametrize("how", ["block", "hog", "spin"])
+def test_a_canceled_job_that_lets_its_replica_hear_nothing_is_ended_by_its_agent(
+    short_leased: FleetProcesses, how: str
+):
+    fleet = short_leased
+    app = fleet.write(replicas=(0, 1), concurrency=2, tasks=COROUTINES + TASKS)
+    fleet.serve()
+    beside = app.wait.enqueue()
+    fleet.running(beside)
+    blocking = getattr(app, how).enqueue(600)
+    fleet.running(blocking)
+    assert blocking.cancel()
+    with pytest.raises(JobCanceled):
+        blocking.result(timeout=30)
+    fleet.open()
+    fleet.finished([beside])
+    assert fleet.snapshot().deaths[0].cause == "killed: a canceled job did not give way"
+    assert len(fleet.runs(blocking)) == 1
+    assert beside.job().deliveries_lost == 0
 
 
 def test_whoever_blocks_the_loop_or_holds_the_interpreter_keeps_its_jobs(

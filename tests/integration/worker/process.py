@@ -94,7 +94,7 @@ background: list[asyncio.Future[None]] = []
 
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
     board = Board(int(sys.argv[3]))
     code = serve(env, sys.argv[2], board, Settings.from_env())
     sys.stderr.flush()

@@ -8,11 +8,13 @@ from datetime import timedelta
 
 import pytest
 import redis
-from rq.job import JobStatus
+from rq import Callback
+from rq.job import Job, JobStatus
 
 from chaos.network import Network
 from integration.worker.conftest import Lab
 from reuse_agent.link import Link
+from reuse_queue.broker import clients
 from reuse_queue.broker import connection as broker
 from reuse_queue.broker.connection import Connection
 from reuse_queue.errors import RedisUnavailable
@@ -22,12 +24,14 @@ from support.eventually import eventually
 from support.server import RedisServer
 
 networks: list[Network] = []
+told: list[tuple[str, str]] = []
 
 
 @pytest.fixture(autouse=True)
 def network(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """Where nobody waits for a reply as long as that may take, or the test would not end."""
-    monkeypatch.setattr(broker, "REPLY_TIMEOUT_S", 3600.0)
+    for each in (broker, clients):
+        monkeypatch.setattr(each, "REPLY_TIMEOUT_S", 3600.0)
     made = Network(str(redis_server.socket))
     networks[:] = [made]
     yield made
@@ -71,6 +75,35 @@ async def test_a_replica_records_what_ended_then_and_hears_of_new_jobs(
         networks[0].forget()
         jobs = [lab.enqueue(echo, number) for number in range(3)]
         await eventually(lambda: all(each.get_status() is JobStatus.FINISHED for each in jobs))
+        assert not running.done
+
+
+async def ended(job: Job, status: JobStatus) -> None:
+    await eventually(lambda: job.get_status() is status)
+
+
+async def fails_deaf() -> None:
+    networks[0].forget()
+    raise ValueError("no good")
+
+
+def mourn(job: Job, _: object, kind: type, *__: object) -> None:
+    told.append((job.id, kind.__name__))
+
+
+async def test_a_failure_is_told_and_recorded_though_every_connection_was_deaf_then(
+    raw: redis.Redis, short: Settings
+):
+    lab = Lab(raw, short)
+    lab.serve(fails_deaf, echo, concurrency=4)
+    lab.env.callback(mourn)
+    told.clear()
+    async with lab.replica() as running:
+        # The first one opens what the second one finds deaf.
+        for _ in range(2):
+            job = lab.enqueue(fails_deaf, on_failure=Callback(mourn))
+            await ended(job, JobStatus.FAILED)
+            assert told[-1] == (job.id, "ValueError")
         assert not running.done
 
 

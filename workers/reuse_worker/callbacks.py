@@ -123,7 +123,9 @@ class Callbacks:
         due.thread.allow(due.call, due.limit)
         try:
             with context.running(self._running(due.call.job, Lineage(), due.when)):
-                job = self._connection.run(self._job(due), patience=self._patience)
+                # Over the loop's connections: the heart cuts those that nothing comes through.
+                asking = self._connection.arun(self._job(due), patience=self._patience)
+                job = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
                 due.callback.function(job, self._connection.clients.blocking(), *due.given)
         except BaseException as error:  # noqa: BLE001  # foreign code; an error is an outcome here
             return error

@@ -21,8 +21,9 @@ SPARE = 32
 """Slots beyond a policy's concurrency: for what is told to end while it waits without one."""
 CLAIM_LENGTH = 24
 """How much of their executions the jobs of one claim have in common."""
-# In front of them the number of the one whose code the loop runs, from 1; 0 for none.
-_HEAD = 8
+# In front of them the number of the one whose code the loop runs, from 1; 0 for none. Then the only
+# thing that the agent writes: when it last renewed the replica's lease.
+_ONSTAGE, _HEAD = 8, 16
 _UNLIMITED = float("inf")
 
 
@@ -64,7 +65,8 @@ class Board:
         self.slots = (self._behind - _HEAD) // _SLOT.size
         self._memory = mmap.mmap(fd, size)
         # The cheapest write that Python has: it happens twice in each step of each job.
-        self._onstage = memoryview(self._memory)[:_HEAD].cast("Q")
+        self._onstage = memoryview(self._memory)[:_ONSTAGE].cast("Q")
+        self._renewed = memoryview(self._memory)[_ONSTAGE:_HEAD].cast("d")
         self._free = list(range(self.slots - 1, -1, -1))
         self._free_behind = list(range(MOST_UNBEGUN - 1, 0, -1))
 
@@ -133,6 +135,15 @@ class Board:
         found = _UNBEGUN.iter_unpack(self._memory[self._behind :])
         return [each.rstrip(b"\0").decode("ascii", "replace") for (each,) in found if each[0]]
 
+    def renew(self, at: float) -> None:
+        """Show, as the agent, that a request sent then (CLOCK_MONOTONIC) renewed the lease."""
+        self._renewed[0] = at
+
+    @property
+    def renewed(self) -> float:
+        """When the agent last renewed the lease, on CLOCK_MONOTONIC; 0 if it never has."""
+        return self._renewed[0]
+
     def read(self) -> list[Slot]:
         """Return what runs, as far as it can be seen this moment."""
         slots = (self._read(number) for number in range(self.slots))
@@ -146,6 +157,7 @@ class Board:
     def close(self) -> None:
         """Unmap and close."""
         self._onstage.release()
+        self._renewed.release()
         self._memory.close()
         os.close(self.fd)
 

@@ -19,13 +19,13 @@ from reuse_agent.notify import notify
 from reuse_agent.processes import Processes
 from reuse_agent.reconcile import Deed, Do, Here, reconcile
 from reuse_agent.register import Register
+from reuse_agent.renewal import Renewal
 from reuse_agent.stand_in import StandIn
 from reuse_agent.supervisor import Supervisor
 from reuse_agent.target import Target
 from reuse_agent.unheard import Unheard
 from reuse_queue.broker.connection import Connection, Step
 from reuse_queue.broker.doctor import supported
-from reuse_queue.broker.lease import Leases
 from reuse_queue.errors import HostTaken, RedisRefused, TargetNotLoaded, UnsupportedRedis
 from reuse_queue.facts import Replica
 from reuse_queue.settings import Settings
@@ -66,8 +66,8 @@ class Agent:
         self._stop_now = asyncio.Event()
         self._names: set[str] = set()
         """Every environment that this host has served."""
-        # Where Redis refuses to show the books, and to renew.
-        self._unknown, self._unrenewed = set[str](), set[str]()
+        # Where Redis refuses to show the books.
+        self._unknown = set[str]()
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then let the replicas finish; at once at a second one.
@@ -105,7 +105,7 @@ class Agent:
                 for each in (
                     supervisor.watch(),
                     Unheard(self._link, supervisor).run(),
-                    self._renew(supervisor),
+                    Renewal(self._link, supervisor).run(),
                     self._register.run(),
                     self._link.listen(self._look.set),
                     self._ends.run(),
@@ -236,27 +236,6 @@ class Agent:
 
     def _do_without(self, deed: Deed, replica: Replica) -> None:
         self._ends.add(End(replica=replica, cause=deed.why, charged=None, asked=deed.asked))
-
-    async def _renew(self, supervisor: Supervisor) -> None:
-        every = self._settings.lease / 6
-        while True:
-            for env in supervisor.alive():
-                await self._renew_in(env, supervisor)
-            await asyncio.sleep(every.total_seconds())
-
-    async def _renew_in(self, env: str, supervisor: Supervisor) -> None:
-        leases = Leases(self._connection.keys, env, self._settings)
-        alive, others = supervisor.alive().get(env, []), self._unrenewed - {env}
-        # Refused, it is tried again in time: the leases of other environments must not wait.
-        try:
-            await self._link.ask(lambda: leases.renew(alive), refusals=1)
-        except RedisRefused as error:
-            if env not in self._unrenewed:
-                log.warning("redis refuses to renew", environment=env, reason=str(error))
-            others |= {env}
-        if env in self._unrenewed - others:
-            log.info("redis reached again", environment=env)
-        self._unrenewed = others
 
     # -- what it hears ----------------------------------------------------------------------
 

@@ -70,6 +70,12 @@ class Supervisor:
                 found.setdefault(each.replica.environment, []).append(name)
         return found
 
+    def renewed(self, names: Iterable[str], sent: float) -> None:
+        """Take in which leases were renewed by a request sent then (CLOCK_MONOTONIC)."""
+        for name in names:
+            if name in self._charges:
+                self._charges[name].board.renew(sent)
+
     def listed(self, books: Iterable[Replica], but: Collection[str] = ()) -> None:
         """Take in what the books say of the replicas here, but for those of some environments."""
         named = {replica.name: replica for replica in books}

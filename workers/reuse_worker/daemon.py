@@ -79,7 +79,7 @@ class Daemon:
         )
         self._steps.away = lambda: self._slots.away
         self._heartbeat = Heartbeat(
-            self._steps, self.life, tenure, self._slots.cancel, self._slots.halt
+            self._steps, self.life, tenure, board, self._slots.cancel, self._slots.halt
         )
         self._claimer = Claimer(
             self._steps, self.life, self._heartbeat, self._slots, self._recorder

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from reuse_queue.board import Board
 from reuse_queue.broker.fleet import Beat
 from reuse_queue.errors import LeaseLost, RedisUnavailable
 from reuse_queue.facts import ReplicaState
@@ -29,6 +30,7 @@ class Heartbeat:
         steps: the way to Redis.
         life: obeys the answers.
         tenure: hears of every renewal.
+        board: shows when the agent has renewed.
         cancel: gets each execution that is to be canceled, perhaps more than once.
         halt: gets the id of each job, or execution, that rq's own command stops.
     """
@@ -38,12 +40,14 @@ class Heartbeat:
         steps: Steps,
         life: Life,
         tenure: Tenure,
+        board: Board,
         cancel: Callable[[str], None],
         halt: Callable[[str], None],
     ) -> None:
         self._steps = steps
         self._life = life
         self._tenure = tenure
+        self._board = board
         self._cancel = cancel
         self._halt = halt
         self._patience_s = steps.settings.lease.total_seconds() / 6
@@ -87,6 +91,7 @@ class Heartbeat:
             LeaseLost: the replica is off the books, or Redis was away for 2/3 of its lease.
         """
         self._renewed, failures = time.monotonic(), 0
+        failing_since = self._renewed
         pauses = waits()
         while True:
             self._asked.clear()
@@ -95,8 +100,9 @@ class Heartbeat:
             if answer is None:
                 # A loop that a task had blocked was not away from Redis: it has to ask again
                 # before it may conclude anything.
+                failing_since = failing_since if failures else time.monotonic()
                 failures += time.monotonic() - sent < self._patience_s + _STALL_S
-                self._fence_if_due(failures)
+                self._fence_if_due(failures, failing_since)
                 await asyncio.sleep(next(pauses))
                 continue
             if failures:
@@ -149,8 +155,11 @@ class Heartbeat:
             return answer
         return None
 
-    def _fence_if_due(self, failures: int) -> None:
-        away = time.monotonic() - self._renewed
+    def _fence_if_due(self, failures: int, failing_since: float) -> None:
+        # While a job blocked the loop, only the agent can have renewed. But what it renews must not
+        # be held for ever by a replica that cannot reach Redis itself.
+        since = min(max(self._renewed, self._board.renewed), failing_since)
+        away = time.monotonic() - since
         if failures > 1 and away > self._steps.settings.lease.total_seconds() * 2 / 3:
             raise LeaseLost(f"no heartbeat was answered for {away:.1f} s")
 

@@ -1,11 +1,12 @@
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from typing import cast
 
 import pytest
 
+from reuse_queue.board import Board
 from reuse_queue.broker.fleet import Beat
 from reuse_queue.errors import LeaseLost, RedisUnavailable
 from reuse_queue.facts import ReplicaState
@@ -17,6 +18,7 @@ from reuse_worker.tenure import Tenure
 from support.eventually import eventually
 
 READY = Beat(state=ReplicaState.READY)
+boards: list[Board] = []
 LEASE_S = 0.6
 
 
@@ -38,10 +40,20 @@ class Server:
         self.refreshed += 1
 
 
+@pytest.fixture(autouse=True)
+def board() -> Iterator[Board]:
+    made = Board.create(1)
+    boards[:] = [made]
+    yield made
+    made.close()
+
+
 def heart(server: Server, life: Life | None = None, canceled: list[str] | None = None) -> Heartbeat:
     heard = [] if canceled is None else canceled
-    tenure = Tenure(server.settings.lease)
-    return Heartbeat(cast("Steps", server), life or Life(), tenure, heard.append, heard.append)
+    tenure, [board] = Tenure(server.settings.lease), boards
+    return Heartbeat(
+        cast("Steps", server), life or Life(), tenure, board, heard.append, heard.append
+    )
 
 
 async def test_without_an_answer_the_replica_is_fenced_after_two_thirds_of_its_lease():
@@ -94,6 +106,34 @@ async def test_a_beat_that_was_late_because_the_loop_was_blocked_does_not_count(
     assert not beating.done()
     beating.cancel()
     await asyncio.wait([beating])
+
+
+async def test_what_the_agent_renewed_while_the_loop_was_blocked_is_not_given_up_in_a_short_absence(
+    board: Board,
+):
+    async def blocked_then_away(number: int) -> Beat:
+        if number == 2:
+            time.sleep(LEASE_S)  # noqa: ASYNC251  # a task that blocks the loop
+            board.renew(time.monotonic())
+        if 1 < number < 5:
+            raise RedisUnavailable
+        return READY
+
+    server = Server(blocked_then_away)
+    beating = asyncio.ensure_future(heart(server).run())
+    await eventually(lambda: server.beats > 5 or beating.done())
+    assert not beating.done()
+    beating.cancel()
+    await asyncio.wait([beating])
+
+
+async def test_a_replica_that_only_its_agent_renews_is_fenced(board: Board):
+    async def away(number: int) -> Beat:
+        board.renew(time.monotonic())
+        raise RedisUnavailable
+
+    with pytest.raises(LeaseLost):
+        await asyncio.wait_for(heart(Server(away)).run(), 20)
 
 
 async def test_an_answer_in_time_starts_the_count_anew():

@@ -120,12 +120,14 @@ class Callbacks:
         return None
 
     def _plain(self, due: _Due) -> BaseException | None:
-        due.thread.allow(due.call, due.limit)
+        due.thread.allow(due.call, None)
         try:
             with context.running(self._running(due.call.job, Lineage(), due.when)):
-                # Over the loop's connections: the heart cuts those that nothing comes through.
+                # Over the loop's connections: the heart cuts those that nothing comes through. That
+                # the loop may be busy, or Redis away, is not the callback's fault.
                 asking = self._connection.arun(self._job(due), patience=self._patience)
                 job = asyncio.run_coroutine_threadsafe(asking, self._loop).result()
+                due.thread.allow(due.call, due.limit)
                 due.callback.function(job, self._connection.clients.blocking(), *due.given)
         except BaseException as error:  # noqa: BLE001  # foreign code; an error is an outcome here
             return error

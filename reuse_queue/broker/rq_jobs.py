@@ -34,6 +34,10 @@ class RqJobs:
         self._connection = connection
         self._serializer = serializer
 
+    def prepare(self) -> None:
+        """Import rq, for who is about to run `ended` where that must not take long."""
+        import rq.job  # noqa: F401, PLC0415
+
     def ended(self, job_id: str, when: When, result: object = None) -> Step[Job]:
         """Return a job whose end is not recorded yet, as rq shows it to its callbacks.
 

@@ -123,6 +123,7 @@ class Callbacks:
         due.thread.allow(due.call, None)
         try:
             with context.running(self._running(due.call.job, Lineage(), due.when)):
+                self._rq_jobs.prepare()
                 # Over the loop's connections: the heart cuts those that nothing comes through. That
                 # the loop may be busy, or Redis away, is not the callback's fault.
                 asking = self._connection.arun(self._job(due), patience=self._patience)

@@ -12,6 +12,10 @@ from reuse_queue.job import Decided
 
 # The last line of a text of ours.
 _NAMED = re.compile(r"^reuse_queue\.errors\.(\w+): (.+)\Z", re.MULTILINE | re.DOTALL)
+_ENDS = {
+    each.__name__: each
+    for each in (errors.JobTimeout, errors.JobLost, errors.QueueTimeout, errors.DeadlinePassed)
+}
 LONGEST_TEXT = 64 * 1024
 _OURS = tuple(f"{Path(each).parent}/" for each in (__file__, errors.__file__))
 
@@ -34,8 +38,8 @@ def describe(error: BaseException) -> str:
 def error_of(decided: Decided) -> errors.ReuseQueueError:
     """Return the error that a decided end's text names; the rest of the text is its note."""
     found = _NAMED.search(decided.text)
-    kind = getattr(errors, found[1], None) if found else None
-    if found is None or not (isinstance(kind, type) and issubclass(kind, errors.ReuseQueueError)):
+    kind = _ENDS.get(found[1]) if found else None
+    if found is None or kind is None:
         return errors.JobLost(decided.text or "the job was ended from outside while it ran")
     error = kind(found[2])
     before = decided.text[: found.start()].rstrip()

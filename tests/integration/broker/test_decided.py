@@ -10,7 +10,7 @@ from integration.broker.test_limits import due, enqueue, limits, pass_time
 from reuse_queue.broker.queue import JobQueue
 from reuse_queue.ends import NamedCallback, When
 from reuse_queue.job import ClaimedJob, Recorded, Verdict
-from support.site import ENV, Site, canceled, failed, outcome
+from support.site import ENV, STAMP, Site, canceled, failed, outcome
 
 MOURN, REST = {"failure_callback_name": "app.mourn"}, {"stopped_callback_name": "app.rest"}
 HOOK = {"webhooks": json.dumps([{"url": "http://h/", "job_status": "failed", "method": "GET"}])}
@@ -225,6 +225,23 @@ def test_a_deadline_that_passes_while_a_failure_waits_for_its_callback_is_the_en
     assert again.decided is not None
     assert not again.decided.retry
     assert "DeadlinePassed" in again.decided.text
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        '"verdict":"failed","text":1e999',
+        '"verdict":"failed","text":"why","retry":1e999,"lost":1e999',
+        '"verdict":{"a":[]},"text":"why"',
+        '"text":' + "[" * 990 + "]" * 990,
+    ],
+)
+def test_what_is_no_end_of_ours_costs_no_job(site: Site, end: str) -> None:
+    run = {"reuse_decided": f'{{"run":"{STAMP}",{end}}}', **MOURN}
+    job = site.running("job", **run)
+    assert job.decided is None or not job.decided.retry
+    site.end("r1", {job.execution: None})
+    assert claimed(site).id == "job"
 
 
 def test_a_requeued_job_runs_again_whoever_canceled_or_requeued_it(site: Site) -> None:

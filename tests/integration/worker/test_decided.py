@@ -1,5 +1,6 @@
 """Ends that came from outside: what a replica calls, sends and records of them."""
 
+import json
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -152,6 +153,22 @@ async def test_the_error_of_such_a_callback_is_recorded_beside_the_jobs(
     assert "JobTimeout" in first
     assert "killed: it was time" in first
     assert "in the callback" in second
+
+
+@pytest.mark.parametrize("text", ["", "TaskFailed: x", "NotReplicated: x", "_CHAINED: x", "x"])
+async def test_an_end_that_names_an_error_of_another_kind_breaks_nothing(
+    lab: Lab, text: str
+) -> None:
+    serve(lab)
+    job = lab.enqueue(stays, on_failure=Callback(name_of(mourn)))
+    run = lab.raw.hget(job.key, "enqueued_at")
+    assert isinstance(run, bytes)
+    end = {"verdict": "failed", "text": f"reuse_queue.errors.{text}", "run": run.decode()}
+    lab.raw.hset(job.key, "reuse_decided", json.dumps(end))
+    async with lab.replica() as running:
+        await ended(lab, job)
+        assert not running.done
+    assert [each[1] for each in seen] == [JobLost]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.CANCELED, Verdict.STOPPED])

@@ -4,8 +4,8 @@
 local function still_decided(held, most)
   local job_key = rq .. 'job:' .. held.id
   local job = redis.call('HMGET', job_key, 'reuse_decided', 'enqueued_at')
-  local found = is_decided(job[1], job[2])
-  local lost = found and whole(tostring(found.lost)) + 1
+  local found, before = is_decided(job[1], job[2])
+  local lost = whole(tostring(before)) + 1
   if not found or lost >= most then
     return false
   end
